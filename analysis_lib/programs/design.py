@@ -1,0 +1,328 @@
+"""Editable models: every layer comes from a named slot that an operator can change."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from analysis_lib.errors import InputError, unknown
+
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "Activation",
+    "Design",
+    "Slot",
+    "flat_size",
+    "initialize",
+]
+
+ACTIVATIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
+    "linear": lambda x, dim: x,
+    "relu": lambda x, dim: F.relu(x),
+    "leaky_relu": lambda x, dim: F.leaky_relu(x, 0.1),
+    "elu": lambda x, dim: F.elu(x),
+    "selu": lambda x, dim: F.selu(x),
+    "gelu": lambda x, dim: F.gelu(x),
+    "silu": lambda x, dim: F.silu(x),
+    "mish": lambda x, dim: F.mish(x),
+    "softplus": lambda x, dim: F.softplus(x),
+    "softsign": lambda x, dim: F.softsign(x),
+    "tanh": lambda x, dim: torch.tanh(x),
+    "sigmoid": lambda x, dim: torch.sigmoid(x),
+    # relu6 rather than hardsigmoid, which has no second derivative in torch 2.13
+    "hard_sigmoid": lambda x, dim: F.relu6(x + 3) / 6,
+    "exponential": lambda x, dim: torch.exp(x),
+    "softmax": lambda x, dim: torch.softmax(x, dim),
+}
+"""Activation functions by name; ``dim`` is the channel axis (used by softmax alone)."""
+
+
+def _variance_scaling(scale: float, mode: str, shape: str) -> Callable:
+    def fill(weight: Tensor, generator: torch.Generator) -> Tensor:
+        fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(weight)
+        fan = {"in": fan_in, "average": (fan_in + fan_out) / 2}[mode]
+        variance = scale / max(fan, 1)
+        if shape == "uniform":
+            limit = math.sqrt(3 * variance)
+            return weight.uniform_(-limit, limit, generator=generator)
+        deviation = math.sqrt(variance) / 0.87962566103423978
+        return nn.init.trunc_normal_(
+            weight, 0, deviation, -2 * deviation, 2 * deviation, generator=generator
+        )
+
+    return fill
+
+
+INITIALIZERS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "zeros": lambda w, g: w.zero_(),
+    "ones": lambda w, g: w.fill_(1.0),
+    "constant": lambda w, g: w.fill_(0.5),
+    "random_normal": lambda w, g: w.normal_(0, 0.05, generator=g),
+    "random_uniform": lambda w, g: w.uniform_(-0.05, 0.05, generator=g),
+    "truncated_normal": lambda w, g: nn.init.trunc_normal_(w, 0, 0.05, -0.1, 0.1, generator=g),
+    "orthogonal": lambda w, g: nn.init.orthogonal_(w, generator=g),
+    "glorot_uniform": _variance_scaling(1.0, "average", "uniform"),
+    "glorot_normal": _variance_scaling(1.0, "average", "normal"),
+    "he_uniform": _variance_scaling(2.0, "in", "uniform"),
+    "he_normal": _variance_scaling(2.0, "in", "normal"),
+    "lecun_uniform": _variance_scaling(1.0, "in", "uniform"),
+    "lecun_normal": _variance_scaling(1.0, "in", "normal"),
+    "wide_normal": lambda w, g: w.normal_(0, 1.0, generator=g),
+    "small_normal": lambda w, g: w.normal_(0, 0.1, generator=g),
+}
+"""Initial values by their Keras names, with Keras' distributions; ``constant`` is 0.5 so that it
+differs from ``zeros``; ``wide_normal`` is N(0, 1), PyTorch's embedding default."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A named, editable part of a model and what the healthy program puts there.
+
+    ``kind`` is one of dense, conv1d, conv2d, recurrent, embedding, activation, dropout, norm.
+    A slot that is ``fixed`` keeps its width (others rely on it).
+    """
+
+    name: str
+    kind: str
+    options: Mapping[str, object] = field(default_factory=dict)
+    fixed: bool = False
+
+
+class Activation(nn.Module):
+    """An activation function by name, as a module that a monitor can find."""
+
+    def __init__(self, kind: str, dim: int = -1):
+        super().__init__()
+        if kind not in ACTIVATIONS:
+            raise unknown("activation", kind, ACTIVATIONS)
+        self.kind = kind
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ACTIVATIONS[self.kind](x, self.dim)
+
+    def extra_repr(self) -> str:
+        return self.kind
+
+
+class Detach(nn.Module):
+    """Passes values on and cuts the gradient, like a stray ``.detach()``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.detach()
+
+
+class _Layer(nn.Sequential):
+    """A parametrised layer and whatever an edit put behind it; knows its output width."""
+
+    def __init__(self, *modules: nn.Module, width: int):
+        super().__init__(*modules)
+        self.width = width
+
+
+class Design:
+    """Hands out the parts of a model by slot name, with edits applied.
+
+    A program builds its model from a Design only; an operator edits slots and the same building
+    code yields the faulty model, with widths passed on through :attr:`width` of each layer.
+
+    Parameters
+    ----------
+    edits : mapping of slot name to mapping, optional
+        What replaces the healthy options of a slot: ``units``, ``filters``, ``kernel``, ``bias``,
+        ``init``, ``kind`` (activations), ``p`` (dropout), ``remove``, ``insert`` (a layer behind:
+        ``dense:64``, ``dropout:0.5``, ``tanh``...), ``detach``.
+
+    Examples
+    --------
+    >>> d = Design({"hidden": {"units": 3}})
+    >>> hidden = d.dense("hidden", 8, 16)
+    >>> hidden.width, d.slots["hidden"].options["units"]
+    (3, 16)
+    """
+
+    def __init__(self, edits: Mapping[str, Mapping[str, object]] | None = None):
+        self.edits = {name: dict(edit) for name, edit in (edits or {}).items()}
+        self.slots: dict[str, Slot] = {}
+
+    def dense(
+        self,
+        name: str,
+        n_in: int,
+        units: int,
+        *,
+        bias: bool = True,
+        init: str = "glorot_uniform",
+        fixed: bool = False,
+    ) -> _Layer:
+        """A fully connected layer, shape (..., n_in) -> (..., units)."""
+        o = self._take(name, "dense", fixed, n_in=n_in, units=units, bias=bias, init=init)
+        if o.get("remove"):
+            return _Layer(nn.Identity(), width=n_in)
+        layer = nn.Linear(n_in, o["units"], bias=o["bias"])
+        return self._finish(name, layer, o, o["units"])
+
+    def conv2d(
+        self,
+        name: str,
+        n_in: int,
+        filters: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: str | None = None,
+        bias: bool = True,
+        init: str = "glorot_uniform",
+        fixed: bool = False,
+    ) -> _Layer:
+        """A 2-D convolution; ``padding=None`` keeps the size (for stride 1)."""
+        return self._conv(nn.Conv2d, "conv2d", name, n_in, filters, kernel, locals())
+
+    def conv1d(
+        self,
+        name: str,
+        n_in: int,
+        filters: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: str | None = None,
+        bias: bool = True,
+        init: str = "glorot_uniform",
+        fixed: bool = False,
+    ) -> _Layer:
+        """A 1-D convolution; ``padding=None`` keeps the size (for stride 1)."""
+        return self._conv(nn.Conv1d, "conv1d", name, n_in, filters, kernel, locals())
+
+    def gru_cell(self, name: str, n_in: int, units: int) -> nn.GRUCell:
+        """A gated recurrent cell; glorot inputs, orthogonal recurrence, zero biases."""
+        o = self._take(name, "recurrent", False, n_in=n_in, units=units, bias=True)
+        cell = nn.GRUCell(n_in, o["units"], bias=o["bias"])
+        cell.width = o["units"]
+        cell.slot, cell.init = name, o.get("init", "glorot_uniform")
+        return cell
+
+    def embedding(
+        self, name: str, rows: int, width: int, *, init: str = "random_uniform"
+    ) -> nn.Embedding:
+        """A lookup table of ``rows`` vectors."""
+        o = self._take(name, "embedding", True, rows=rows, units=width, init=init)
+        table = nn.Embedding(rows, width)
+        table.slot, table.init = name, o["init"]
+        table.width = width
+        return table
+
+    def activation(self, name: str, kind: str, *, dim: int = -1) -> Activation:
+        """A hidden activation; ``dim`` is the channel axis."""
+        return Activation(self._take(name, "activation", False, kind=kind)["kind"], dim)
+
+    def dropout(self, name: str, p: float, *, alpha: bool = False) -> nn.Module:
+        """Dropout with probability ``p``."""
+        o = self._take(name, "dropout", False, p=p, alpha=alpha)
+        return (nn.AlphaDropout if alpha else nn.Dropout)(o["p"])
+
+    def norm(self, name: str, kind: str, width: int, *, groups: int = 1) -> nn.Module:
+        """A normalisation: batch1d, batch2d, layer or group."""
+        o = self._take(name, "norm", False, kind=kind, groups=groups)
+        if o.get("remove"):
+            return nn.Identity()
+        return {
+            "batch1d": lambda: nn.BatchNorm1d(width),
+            "batch2d": lambda: nn.BatchNorm2d(width),
+            "layer": lambda: nn.LayerNorm(width),
+            "group": lambda: nn.GroupNorm(math.gcd(groups, width), width),
+        }[o["kind"]]()
+
+    def unused(self) -> list[str]:
+        """Names of edited slots that the model never asked for."""
+        return sorted(set(self.edits) - set(self.slots))
+
+    def _take(self, name: str, kind: str, fixed: bool, /, **options) -> dict:
+        if name in self.slots:
+            raise InputError(f"two slots are called '{name}'; slot names must be unique")
+        self.slots[name] = Slot(name, kind, dict(options), fixed)
+        return {**options, **self.edits.get(name, {})}
+
+    def _conv(self, make, kind, name, n_in, filters, kernel, given) -> _Layer:
+        options = {k: given[k] for k in ("stride", "padding", "bias", "init")}
+        o = self._take(
+            name, kind, given["fixed"], n_in=n_in, units=filters, kernel=kernel, **options
+        )
+        padding = o["kernel"] // 2 if o["padding"] is None else int(o["padding"])
+        layer = make(
+            n_in, o["units"], o["kernel"], stride=o["stride"], padding=padding, bias=o["bias"]
+        )
+        return self._finish(name, layer, o, o["units"])
+
+    def _finish(self, name: str, layer: nn.Module, o: Mapping, width: int) -> _Layer:
+        layer.slot, layer.init = name, o["init"]
+        parts = [layer]
+        dim = 1 if isinstance(layer, nn.Conv1d | nn.Conv2d) else -1
+        if o.get("insert"):
+            what, _, value = str(o["insert"]).partition(":")
+            if what == "dense":
+                behind = nn.Linear(width, int(value))
+                behind.slot, behind.init = f"{name}_inserted", "glorot_uniform"
+                parts += [behind, Activation("relu")]
+                width = int(value)
+            elif what == "dropout":
+                parts.append(nn.Dropout(float(value)))
+            else:
+                parts.append(Activation(what, dim))
+        if o.get("detach"):
+            parts.append(Detach())
+        return _Layer(*parts, width=width)
+
+
+@torch.no_grad()
+def flat_size(module: nn.Module, *shape: int) -> int:
+    """Return the flattened output width of ``module`` for one input of ``shape``."""
+    was_training = module.training
+    module.eval()
+    size = module(torch.zeros(1, *shape)).flatten(1).shape[1]
+    module.train(was_training)
+    return size
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    mixed = seed
+    for byte in name.encode():
+        mixed = (mixed * 1_000_003 ^ byte) & 0x7FFF_FFFF_FFFF_FFFF
+    return torch.Generator().manual_seed(mixed)
+
+
+@torch.no_grad()
+def initialize(model: nn.Module, seed: int) -> None:
+    """Draw every parameter anew, each from its own generator.
+
+    The generator of a parameter is keyed by the seed and the slot's name, so editing one slot
+    leaves the initial values of all others as they were: a faulty model and its healthy twin
+    start from the same point wherever their shapes agree. Biases are zero, recurrent matrices
+    orthogonal, normalisation layers keep ones and zeros; parameters outside slots are drawn
+    from N(0, 0.02^2).
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    seed : int
+        Seed of the run's stream ``weights``.
+    """
+    norms = nn.modules.batchnorm._BatchNorm | nn.LayerNorm | nn.GroupNorm
+    for path, module in model.named_modules():
+        for leaf, parameter in module.named_parameters(recurse=False):
+            if isinstance(module, norms):
+                continue
+            name = getattr(module, "slot", path)
+            generator = _generator(seed, f"{name}.{leaf}")
+            if not hasattr(module, "init"):
+                parameter.normal_(0, 0.02, generator=generator)
+            elif leaf.startswith("bias"):
+                parameter.zero_()
+            elif leaf == "weight_hh" and module.init == "glorot_uniform":
+                INITIALIZERS["orthogonal"](parameter, generator)
+            else:
+                INITIALIZERS[module.init](parameter, generator)

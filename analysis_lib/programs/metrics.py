@@ -1,0 +1,58 @@
+"""Metrics of the programs, on outputs after the output activation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+__all__ = ["METRICS", "Metric", "accuracy"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric ``compute(output, target) -> float`` and its direction."""
+
+    compute: Callable[[np.ndarray, np.ndarray], float]
+    higher_is_better: bool
+    meaning: str
+
+
+def accuracy(output: np.ndarray, target: np.ndarray) -> float:
+    """Share of rows whose class is right.
+
+    Parameters
+    ----------
+    output : ndarray of shape (n, classes), or (n,) or (n, 1) for two classes
+        Outputs after the output activation; one output means class 1 if above one half.
+    target : ndarray of shape (n,)
+        Integer classes.
+
+    Examples
+    --------
+    >>> accuracy(np.array([[0.9, 0.1], [0.2, 0.8]]), np.array([0, 0]))
+    0.5
+    """
+    if output.ndim == 2 and output.shape[1] > 1:
+        chosen = output.argmax(axis=1)
+    else:
+        chosen = (output.reshape(len(output)) > 0.5).astype(int)
+    return float(np.mean(chosen == target.reshape(len(target))))
+
+
+def _auc(output: np.ndarray, target: np.ndarray) -> float:
+    return float(roc_auc_score(target.reshape(-1), output.reshape(-1)))
+
+
+def _r2(output: np.ndarray, target: np.ndarray) -> float:
+    target = target.reshape(output.shape).astype(np.float64)
+    residual = np.mean((output - target) ** 2)
+    return float(1 - residual / np.mean((target - target.mean(axis=0)) ** 2))
+
+
+METRICS = {
+    "accuracy": Metric(accuracy, True, "share of right classes"),
+    "auc": Metric(_auc, True, "area under the ROC curve"),
+    "r2": Metric(_r2, True, "1 - mean squared error / variance of the target"),
+}
+"""Metrics by name; chance is 1/classes, one half, and zero."""

@@ -1,0 +1,252 @@
+"""What a program is, how it is set up, and the registry of programs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from analysis_lib.errors import InputError, unknown
+from analysis_lib.programs.design import Design, Slot, initialize
+from analysis_lib.programs.metrics import METRICS
+
+__all__ = [
+    "MODALITIES",
+    "Data",
+    "Program",
+    "Setup",
+    "get_program",
+    "list_programs",
+    "register",
+]
+
+MODALITIES = ("tabular", "image", "generative", "sequence", "text", "recommender", "graph")
+
+_REGISTRY: dict[str, "Program"] = {}
+
+
+@dataclass(frozen=True)
+class Data:
+    """Arrays of a program: a tuple of inputs ending in the target, per part.
+
+    Parameters
+    ----------
+    train, valid : tuple of numpy.ndarray
+        Inputs (one or more arrays) and, last, the target; equal first dimensions.
+    extra : mapping
+        Whatever the model needs besides: sizes, vocabulary, a graph.
+    """
+
+    train: tuple[np.ndarray, ...]
+    valid: tuple[np.ndarray, ...]
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How a program is trained; an operator returns a changed copy.
+
+    Parameters
+    ----------
+    loss : str
+        Name in :data:`analysis_lib.programs.losses.LOSSES`.
+    output : str
+        Activation of the output: linear, sigmoid or softmax in healthy programs.
+    optimizer : str
+        Name in :data:`analysis_lib.programs.optimizers.OPTIMIZERS`.
+    lr : float
+        Learning rate.
+    batch_size : int
+    options : mapping
+        Further arguments of the optimizer (``momentum``, ``nesterov``, ``weight_decay``).
+    clip_norm : float, optional
+        Largest gradient norm.
+    edits : mapping of slot name to mapping
+        Changes of the model, see :class:`~analysis_lib.programs.design.Design`.
+    penalties : mapping of slot name to {"l1", "l2", "l1_l2"}
+        Keras-like weight penalties of 0.01, added to the loss.
+    zero_grad, shuffle, train_mode : bool
+        Whether the loop clears gradients, shuffles each epoch, and trains in training mode.
+    output_twice : bool
+        The output activation is applied once more before a loss that expects raw outputs.
+    decay_per_batch : float
+        Factor on the learning rate after every batch.
+    broadcast : bool
+        Predictions of shape (n, 1) meet targets of shape (n,), which broadcasts to (n, n).
+    left_out : tuple of str
+        Slots whose parameters the optimizer was not given.
+    """
+
+    loss: str
+    output: str
+    optimizer: str
+    lr: float
+    batch_size: int
+    options: Mapping[str, object] = field(default_factory=dict)
+    clip_norm: float | None = None
+    edits: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    penalties: Mapping[str, str] = field(default_factory=dict)
+    zero_grad: bool = True
+    shuffle: bool = True
+    train_mode: bool = True
+    output_twice: bool = False
+    decay_per_batch: float = 1.0
+    broadcast: bool = False
+    left_out: tuple[str, ...] = ()
+
+    def edited(self, slot: str, **changes) -> "Setup":
+        """Return a copy in which ``slot`` is changed."""
+        edits = {name: dict(edit) for name, edit in self.edits.items()}
+        edits[slot] = {**edits.get(slot, {}), **changes}
+        return replace(self, edits=edits)
+
+
+def _split(batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[tuple, Tensor]:
+    return batch[:-1], batch[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A small, real training program.
+
+    Parameters
+    ----------
+    name : str
+        ``<architecture>_<data>``.
+    modality : str
+        One of :data:`MODALITIES`.
+    family : str
+        Architecture family, for holding out families.
+    source : str
+        Package and data set.
+    task : {"classification", "binary", "regression", "generative"}
+        ``classification``: integer targets and one raw output per class; ``binary``: targets 0/1
+        and one raw output; else real targets shaped like the output.
+    data : callable
+        Returns :class:`Data`; deterministic.
+    build : callable
+        ``build(design, data)`` returns the model, whose ``forward(*inputs)`` gives raw outputs
+        (before the output activation). A model may offer ``extra_loss()``.
+    setup : Setup
+        Healthy training.
+    metric : str
+        Name in :data:`analysis_lib.programs.metrics.METRICS`, on validation data.
+    reaches : float
+        What a healthy run reaches after 12 epochs.
+    passes : int, default=1
+        Passes over the training data per logged epoch.
+    prepare : callable, optional
+        ``prepare(batch, generator)`` turns a batch into (inputs, target), for objectives that
+        draw noise. Default: the last array is the target.
+    description : str
+        One line for the reader.
+    """
+
+    name: str
+    modality: str
+    family: str
+    source: str
+    task: str
+    data: Callable[[], Data]
+    build: Callable[[Design, Data], nn.Module]
+    setup: Setup
+    metric: str
+    reaches: float
+    description: str
+    passes: int = 1
+    prepare: Callable = _split
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger metric is better."""
+        return METRICS[self.metric].higher_is_better
+
+    @property
+    def classifies(self) -> bool:
+        """Whether accuracy is defined."""
+        return self.task in ("classification", "binary")
+
+    def arrays(self) -> Data:
+        """Return the program's data, loaded once per process."""
+        return _arrays(self.name)
+
+    def slots(self, kind: str | None = None) -> list[Slot]:
+        """Return the editable slots of the healthy model, optionally of one kind.
+
+        ``kind`` may be a prefix: ``"conv"`` finds conv1d and conv2d.
+        """
+        return [s for s in _slots(self.name).values() if kind is None or s.kind.startswith(kind)]
+
+    def model(self, setup: Setup | None = None, *, seed: int = 0) -> nn.Module:
+        """Build and initialise the model of a setup (default: healthy).
+
+        Raises
+        ------
+        InputError
+            If an edit names a slot the model does not have.
+        """
+        design = Design((setup or self.setup).edits)
+        model = self.build(design, self.arrays())
+        if unused := design.unused():
+            raise unknown(f"slot of program '{self.name}'", unused[0], design.slots)
+        initialize(model, seed)
+        return model
+
+
+def register(program: Program) -> Program:
+    """Add a program to the registry.
+
+    Raises
+    ------
+    InputError
+        If the name is taken, or the modality, metric or task is unknown.
+    """
+    if program.name in _REGISTRY:
+        raise InputError(f"a program called '{program.name}' is registered already")
+    if program.modality not in MODALITIES:
+        raise unknown("modality", program.modality, MODALITIES)
+    if program.metric not in METRICS:
+        raise unknown("metric", program.metric, METRICS)
+    if program.task not in ("classification", "binary", "regression", "generative"):
+        raise unknown(
+            "task", program.task, ("classification", "binary", "regression", "generative")
+        )
+    _REGISTRY[program.name] = program
+    return program
+
+
+def get_program(name: str) -> Program:
+    """Return a registered program by name.
+
+    Raises
+    ------
+    InputError
+        If there is none, with the nearest match.
+    """
+    if name not in _REGISTRY:
+        raise unknown("program", name, _REGISTRY)
+    return _REGISTRY[name]
+
+
+def list_programs(modality: str | None = None) -> list[Program]:
+    """Return all programs in the order of their modality and registration."""
+    if modality is not None and modality not in MODALITIES:
+        raise unknown("modality", modality, MODALITIES)
+    programs = sorted(_REGISTRY.values(), key=lambda p: MODALITIES.index(p.modality))
+    return [p for p in programs if modality in (None, p.modality)]
+
+
+@cache
+def _arrays(name: str) -> Data:
+    return get_program(name).data()
+
+
+@cache
+def _slots(name: str) -> Mapping[str, Slot]:
+    program = get_program(name)
+    design = Design()
+    program.build(design, program.arrays())
+    return MappingProxyType(design.slots)
