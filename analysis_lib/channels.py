@@ -1,0 +1,155 @@
+"""The recorded channels: name -> (unit, meaning). The one place that says what a column is.
+
+A snapshot is taken before the first optimizer step (``epoch`` = -1, "init") and at the end of
+every epoch. ``probe`` channels are measured on one fixed batch; ``step`` channels are summaries
+over sampled optimizer steps of the epoch and 0 at init. A value that does not exist (accuracy of
+a regression, dead share without ReLU) is NaN.
+"""
+
+__all__ = ["CHANNELS", "GROUPS", "LAYER_CHANNELS"]
+
+_METRICS = {
+    "train_loss": ("loss", "mean loss over the training set in evaluation mode"),
+    "valid_loss": ("loss", "mean loss over the validation set in evaluation mode"),
+    "train_metric": ("metric", "the program's metric on the training set"),
+    "valid_metric": ("metric", "the program's metric on the validation set"),
+    "train_accuracy": ("share", "accuracy on the training set; NaN without classes"),
+    "valid_accuracy": ("share", "accuracy on the validation set; NaN without classes"),
+    "probe_loss": ("loss", "loss on the probe batch"),
+}
+
+_GRADIENT = {
+    "grad_norm": ("loss/weight", "Euclidean norm of the probe gradient"),
+    "grad_mean": ("loss/weight", "signed mean of all entries of the probe gradient"),
+    "grad_std": ("loss/weight", "standard deviation of all entries of the probe gradient"),
+    "grad_abs_mean": ("loss/weight", "mean absolute entry of the probe gradient"),
+    "grad_abs_max": ("loss/weight", "largest absolute entry of the probe gradient"),
+    "grad_zero_share": ("share", "share of entries of the probe gradient that are exactly 0"),
+    "grad_norm_first": ("loss/weight", "norm of the probe gradient of the first weight tensor"),
+    "grad_norm_last": ("loss/weight", "norm of the probe gradient of the last weight tensor"),
+    "grad_tensor_mean": ("loss/weight", "mean over parameter tensors of their gradient norms"),
+    "grad_tensor_std": ("loss/weight", "standard deviation over tensors of their gradient norms"),
+    "grad_tensor_max": ("loss/weight", "maximum over parameter tensors of their gradient norms"),
+    "grad_tensor_min": ("loss/weight", "minimum over parameter tensors of their gradient norms"),
+    "grad_tensor_median": ("loss/weight", "median over parameter tensors of their gradient norms"),
+    "grad_nonfinite": ("count", "entries of the probe gradient that are NaN or infinite"),
+}
+
+_OPTIMIZER = {
+    "step_grad_norm_mean": ("loss/weight", "mean gradient norm over sampled steps"),
+    "step_grad_norm_std": ("loss/weight", "standard deviation of the gradient norm over steps"),
+    "step_grad_norm_max": ("loss/weight", "largest gradient norm over sampled steps"),
+    "grad_noise": ("ratio", "variance of step gradients over the squared norm of their mean"),
+    "clip_share": ("share", "share of sampled steps with a gradient norm above 1"),
+    "update_ratio": ("ratio", "mean norm of an update over the norm of the weights"),
+    "update_norm": ("weight", "mean norm of an update over sampled steps"),
+    "epoch_change": ("ratio", "norm of the weight change over the epoch over the weights' norm"),
+    "first_moment_norm": ("loss/weight", "norm of the optimizer's first moment or momentum"),
+    "second_moment_norm": ("(loss/weight)^2", "norm of the optimizer's second moment"),
+}
+
+_WEIGHTS = {
+    "weight_norm": ("weight", "Euclidean norm of all parameters"),
+    "weight_mean": ("weight", "mean of all parameters"),
+    "weight_std": ("weight", "standard deviation of all parameters"),
+    "weight_abs_max": ("weight", "largest absolute parameter"),
+    "weight_large_count": ("count", "parameters with an absolute value above 10"),
+    "weight_nonfinite": ("count", "parameters that are NaN or infinite"),
+}
+
+_ACTIVATION = {
+    "act_mean": ("activation", "mean of the activation outputs on the probe batch"),
+    "act_std": ("activation", "standard deviation of the activation outputs"),
+    "act_dead_share": ("share", "share of ReLU units that are 0 on the whole probe batch"),
+    "act_dead_share_max": ("share", "largest dead share of any layer"),
+    "act_saturated_share": ("share", "share of pre-activations in the flat part of sigmoid, tanh"),
+    "act_saturated_share_max": ("share", "largest saturated share of any layer"),
+    "act_nonfinite": ("count", "activation outputs that are NaN or infinite"),
+}
+
+_HVP = "layers of ||(Hv)_l|| / ||v_l||"
+_CURVATURE = {
+    "hvp_norm": ("loss/weight^2", "||Hv|| / ||v|| for one fixed Rademacher v on the probe batch"),
+    "hvp_layer_mean": ("loss/weight^2", f"mean over {_HVP}"),
+    "hvp_layer_std": ("loss/weight^2", f"standard deviation over {_HVP}"),
+    "hvp_layer_max": ("loss/weight^2", f"maximum over {_HVP}"),
+    "hvp_layer_min": ("loss/weight^2", f"minimum over {_HVP}"),
+    "hvp_layer_median": ("loss/weight^2", f"median over {_HVP}"),
+    "hvp_rayleigh": ("loss/weight^2", "Rayleigh quotient v'Hv / v'v of the same v"),
+}
+
+_DEEPFD = {
+    "deepfd_not_converge": ("flag", "best accuracy so far is below 0.6"),
+    "deepfd_unstable_loss": ("flag", "accuracy swings of at least 0.03 in 20 % of the epochs"),
+    "deepfd_nan_loss": ("flag", "loss is NaN, infinite, or validation loss is at least 1e5"),
+    "deepfd_test_not_well": ("flag", "train minus validation accuracy >= 0.10 (0.07 above 0.9)"),
+    "deepfd_test_turn_bad": ("flag", "validation loss rises while training loss does not"),
+    "deepfd_sc_accuracy": ("flag", "no single gain in accuracy reaches 0.01"),
+    "deepfd_died_relu": ("flag", "at least 70 % of the gradient entries are 0"),
+    "deepfd_vanish_gradient": ("flag", "first over last gradient norm < 1e-3 and first < 1e-4"),
+    "deepfd_explode_gradient": ("flag", "first over last gradient norm > 70"),
+    "deepfd_nan_gradient": ("flag", "a gradient entry is NaN or infinite"),
+    "deepfd_large_weight": ("flag", "an absolute weight is above 5"),
+    "deepfd_nan_weight": ("flag", "a weight is NaN or infinite"),
+    "deepfd_weight_change_little": ("flag", "weights hardly changed over the epoch"),
+    "deepfd_decrease_acc": ("flag", "accuracy fell since the previous snapshot"),
+    "deepfd_increase_loss": ("flag", "loss rose since the previous snapshot"),
+    "deepfd_cons_mean_weight": ("flag", "mean of the weights stayed the same"),
+    "deepfd_cons_std_weight": ("flag", "standard deviation of the weights stayed the same"),
+    "deepfd_nan_acc": ("flag", "accuracy is NaN"),
+}
+
+_DEFAULT = {
+    "default_train_loss": ("loss", "training loss"),
+    "default_train_acc": ("share", "training accuracy, or 1 - error without classes"),
+    "default_val_loss": ("loss", "validation loss"),
+    "default_val_acc": ("share", "validation accuracy, or 1 - error without classes"),
+    "default_large_weight_count": ("count", "weights with an absolute value above 10"),
+    "default_acc_gap_too_big": ("flag", "|train - validation accuracy| > 0.1"),
+    "default_loss_oscillation": ("flag", "|change of the loss| > 0.01"),
+    "default_dying_relu": ("flag", "share of ReLU outputs at or below 0 is above 0.7"),
+    "default_gradient_vanish": ("flag", "mean absolute gradient entry below 1e-4"),
+    "default_gradient_explode": ("flag", "largest absolute gradient entry above 70"),
+    "default_decrease_acc_count": ("flag", "accuracy fell since the previous snapshot"),
+    "default_increase_loss_count": ("flag", "loss rose since the previous snapshot"),
+    "default_cons_mean_weight_count": ("flag", "mean of the weights stayed the same"),
+    "default_cons_std_weight_count": ("flag", "standard deviation of the weights stayed the same"),
+    "default_nan_weight_count": ("count", "weights that are NaN"),
+    "default_nan_gradients_count": ("count", "gradient entries that are NaN"),
+    "default_saturated_activation": ("flag", "over half of sigmoid, tanh pre-activations saturate"),
+    "default_mean_gradient": ("loss/weight", "mean over tensors of their gradient norms"),
+    "default_gradient_std": ("loss/weight", "standard deviation over tensors of gradient norms"),
+    "default_gradient_max": ("loss/weight", "maximum over tensors of their gradient norms"),
+    "default_gradient_min": ("loss/weight", "minimum over tensors of their gradient norms"),
+    "default_gradient_median": ("loss/weight", "median over tensors of their gradient norms"),
+    "default_mean_activation": ("activation", "mean of the activation outputs"),
+    "default_std_activation": ("activation", "standard deviation of the activation outputs"),
+    "default_mean_grad": ("loss/weight", "signed mean of the gradient entries"),
+    "default_std_grad": ("loss/weight", "standard deviation of the gradient entries"),
+}
+
+GROUPS = {
+    "metrics": _METRICS,
+    "gradient": _GRADIENT,
+    "optimizer": _OPTIMIZER,
+    "weights": _WEIGHTS,
+    "activation": _ACTIVATION,
+    "curvature": _CURVATURE,
+    "deepfd": _DEEPFD,
+    "default": _DEFAULT,
+}
+"""Channels of the ``epochs`` table by group; a mapping name -> (unit, meaning) each."""
+
+CHANNELS = {name: about for group in GROUPS.values() for name, about in group.items()}
+"""All channels of the ``epochs`` table in column order: name -> (unit, meaning)."""
+
+LAYER_CHANNELS = {
+    "weight_norm": ("weight", "Euclidean norm of the layer's parameters"),
+    "grad_norm": ("loss/weight", "norm of the layer's part of the probe gradient"),
+    "update_ratio": ("ratio", "mean norm of an update over the norm of the layer's weights"),
+    "output_mean": ("activation", "mean of the layer's output on the probe batch"),
+    "output_std": ("activation", "standard deviation of the layer's output"),
+    "hvp_norm": ("loss/weight^2", "||(Hv)_l|| / ||v_l|| of the layer"),
+    "rayleigh": ("loss/weight^2", "v_l'(Hv)_l / v_l'v_l of the layer"),
+}
+"""Channels of the ``layers`` table in column order: name -> (unit, meaning)."""

@@ -1,0 +1,261 @@
+"""The one training loop: a run in, a trace out."""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from analysis_lib.configuration import Run
+from analysis_lib.faults.operator import faulty_setup
+from analysis_lib.monitor import Monitor
+from analysis_lib.programs.losses import activate, loss_value
+from analysis_lib.programs.metrics import METRICS, accuracy
+from analysis_lib.programs.optimizers import make_optimizer
+from analysis_lib.programs.program import Program, Setup, get_program
+
+__all__ = ["Trace", "train"]
+
+PROBE_ROWS = 64
+"""Rows of the fixed probe batch."""
+
+INITIAL_ROWS = 512
+"""Training rows on which loss and metric are measured before training."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a run left behind.
+
+    Parameters
+    ----------
+    status : {"ok", "nonfinite"}
+    reason : str
+        For ``nonfinite``: what became non-finite, and when.
+    epochs : DataFrame
+        One row per snapshot (``epoch`` -1 is the state before training), one column per channel.
+        After a run became non-finite the remaining rows hold NaN.
+    layers : DataFrame
+        One row per snapshot and layer.
+    record : dict
+        Scalars: ``parameters_count``, ``weights_digest``, ``learning_rate``, ``batch_size``,
+        ``steps``, ``optimizer``, ``loss``, ``metric_name``, ``final_metric``.
+    """
+
+    status: str
+    reason: str
+    epochs: pd.DataFrame
+    layers: pd.DataFrame
+    record: dict
+
+
+def _penalty(model: nn.Module, penalties) -> Tensor | float:
+    total = 0.0
+    for module in model.modules():
+        kind = penalties.get(getattr(module, "slot", None))
+        if kind is None:
+            continue
+        weight = module.weight if hasattr(module, "weight") else module.weight_ih
+        if "l1" in kind:
+            total = total + 0.01 * weight.abs().sum()
+        if "l2" in kind:
+            total = total + 0.01 * weight.square().sum()
+    return total
+
+
+class _Objective:
+    """The scalar a run minimises, as a function of raw outputs and target."""
+
+    def __init__(self, model: nn.Module, setup: Setup):
+        self.model, self.setup = model, setup
+
+    def fit(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Loss of the outputs alone."""
+        if self.setup.output_twice:
+            raw = activate(raw, self.setup.output)
+        if self.setup.broadcast:
+            raw, target = torch.broadcast_tensors(raw, target.reshape(-1))
+        return loss_value(self.setup.loss, raw, target, output=self.setup.output)
+
+    def __call__(self, raw: Tensor, target: Tensor) -> Tensor:
+        loss = self.fit(raw, target)
+        if hasattr(self.model, "extra_loss"):
+            loss = loss + self.model.extra_loss()
+        if self.setup.penalties:
+            loss = loss + _penalty(self.model, self.setup.penalties)
+        return loss
+
+    def output(self, raw: Tensor) -> np.ndarray:
+        """Outputs as a user of the model sees them."""
+        raw = raw.detach()
+        for _ in range(2 if self.setup.output_twice else 1):
+            raw = activate(raw, self.setup.output)
+        return raw.numpy()
+
+
+def _scores(program: Program, output: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+    if not np.isfinite(output).all():
+        return math.nan, math.nan
+    with np.errstate(over="ignore"):
+        metric = METRICS[program.metric].compute(output, target)
+    return metric, accuracy(output, target) if program.classifies else math.nan
+
+
+@torch.no_grad()
+def _evaluate(program: Program, objective: _Objective, batch: tuple) -> tuple[float, float, float]:
+    """Loss, metric and accuracy in evaluation mode; draws the same noise every time."""
+    inputs, target = program.prepare(batch, torch.Generator().manual_seed(1))
+    model = objective.model
+    training = model.training
+    model.eval()
+    raw = model(*inputs)
+    model.train(training)
+    loss = float(objective.fit(raw, target))
+    return loss, *_scores(program, objective.output(raw), target.numpy())
+
+
+def _batches(rows: int, setup: Setup, target: Tensor, generator: torch.Generator) -> Iterator:
+    if setup.shuffle:
+        order = torch.randperm(rows, generator=generator)
+    else:
+        order = target.reshape(rows, -1).double().mean(1).argsort(stable=True)
+    for start in range(0, rows, setup.batch_size):
+        chosen = order[start : start + setup.batch_size]
+        if len(chosen) > 1:  # BatchNorm needs two rows
+            yield chosen
+
+
+def _digest(model: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def train(run: Run, *, monitor: bool = True) -> Trace:
+    """Train one configuration with one seed and record its trace.
+
+    Everything random derives from ``run``; the result is the same bit for bit whatever else the
+    process did before (on one machine type and thread count), and with or without the monitor.
+
+    Parameters
+    ----------
+    run : Run
+    monitor : bool, default=True
+        Without it only losses and metrics are recorded.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    InputError
+        If the program or operator is unknown, or the operator does not apply.
+
+    Examples
+    --------
+    >>> from analysis_lib import Configuration, Run
+    >>> trace = train(Run(Configuration("snn_wine"), seed=0, epochs=2))
+    >>> trace.status, trace.epochs.epoch.tolist()
+    ('ok', [-1, 0, 1])
+    """
+    program = get_program(run.configuration.program)
+    setup = faulty_setup(run.configuration)
+    data = program.arrays()
+    part = [torch.tensor(a) for a in data.train]
+    valid = tuple(torch.tensor(a) for a in data.valid)
+    rows = len(part[0])
+    setup = replace(setup, batch_size=min(setup.batch_size, rows))
+
+    model = program.model(setup, seed=run.seed_of("weights"))
+    model.train(setup.train_mode)
+    optimizer = make_optimizer(model, setup)
+    objective = _Objective(model, setup)
+    order = torch.Generator().manual_seed(run.seed_of("order"))
+    noise = torch.Generator().manual_seed(run.seed_of("data"))
+    torch.manual_seed(run.seed_of("order"))
+
+    fixed = torch.tensor(np.random.default_rng(0).permutation(rows))
+    probe_rows = tuple(a[fixed[:PROBE_ROWS]] for a in part)
+    inputs, target = program.prepare(probe_rows, torch.Generator().manual_seed(0))
+    recorder = Monitor(model, optimizer, probe=(*inputs, target), loss=objective)
+    steps, broken = 0, None
+
+    def snapshot(epoch: int, **metrics: float) -> None:
+        loss, metric, right = _evaluate(program, objective, valid)
+        metrics |= {"valid_loss": loss, "valid_metric": metric, "valid_accuracy": right}
+        if monitor:
+            recorder.snapshot(epoch, **metrics)
+        else:
+            recorder.missing(epoch, **metrics)
+
+    with recorder if monitor else nullcontext():
+        start = _evaluate(program, objective, tuple(a[fixed[:INITIAL_ROWS]] for a in part))
+        names = ("train_loss", "train_metric", "train_accuracy")
+        snapshot(-1, **dict(zip(names, start, strict=True)), clip_share=0.0)
+        for epoch in range(run.epochs):
+            if broken is not None:
+                recorder.missing(epoch)
+                continue
+            losses, outputs, targets, clipped = [], [], [], 0
+            for _ in range(program.passes):
+                for chosen in _batches(rows, setup, part[-1], order):
+                    inputs, target = program.prepare(tuple(a[chosen] for a in part), noise)
+                    raw = model(*inputs)
+                    loss = objective(raw, target)
+                    loss.backward()
+                    if setup.clip_norm is not None:
+                        size = nn.utils.clip_grad_norm_(model.parameters(), setup.clip_norm)
+                        clipped += bool(size > setup.clip_norm)
+                    optimizer.step()
+                    if setup.zero_grad:
+                        optimizer.zero_grad()
+                    if setup.decay_per_batch != 1.0:
+                        for group in optimizer.param_groups:
+                            group["lr"] *= setup.decay_per_batch
+                    losses.append(loss.detach())
+                    outputs.append(objective.output(raw))
+                    targets.append(target.numpy())
+                    if not torch.isfinite(losses[-1]):
+                        break
+                if not torch.isfinite(losses[-1]):
+                    break
+            steps += len(losses)
+            metric, right = _scores(program, np.concatenate(outputs), np.concatenate(targets))
+            snapshot(
+                epoch,
+                train_loss=float(torch.stack(losses).double().mean()),
+                train_metric=metric,
+                train_accuracy=right,
+                clip_share=clipped / len(losses),
+            )
+            if not all(torch.isfinite(p).all() for p in [*model.parameters(), losses[-1]]):
+                what = "loss" if not torch.isfinite(losses[-1]) else "weights"
+                broken = f"{what} became non-finite in epoch {epoch}"
+
+    epochs = recorder.trace
+    record = {
+        "parameters_count": sum(p.numel() for p in model.parameters()),
+        "weights_digest": _digest(model),
+        "learning_rate": setup.lr,
+        "batch_size": setup.batch_size,
+        "steps": steps,
+        "optimizer": setup.optimizer,
+        "loss": setup.loss,
+        "metric_name": program.metric,
+        "final_metric": float(epochs.valid_metric.iloc[-1]),
+    }
+    return Trace(
+        status="ok" if broken is None else "nonfinite",
+        reason=broken or "",
+        epochs=epochs,
+        layers=recorder.layers,
+        record=record,
+    )
