@@ -68,9 +68,7 @@ class Parameter:
             )
         choices = self.allowed(program)
         if choices is not None and value not in choices:
-            raise unknown(
-                f"value for parameter '{name}' of program '{program.name}'", value, choices
-            )
+            raise unknown(f"value of '{name}' for {program.name}:", value, choices)
         low, high = self.low, self.high
         if (low is not None and value < low) or (high is not None and value > high):
             raise InputError(
