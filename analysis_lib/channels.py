@@ -40,7 +40,7 @@ _OPTIMIZER = {
     "step_grad_norm_std": ("loss/weight", "standard deviation of the gradient norm over steps"),
     "step_grad_norm_max": ("loss/weight", "largest gradient norm over sampled steps"),
     "grad_noise": ("ratio", "variance of step gradients over the squared norm of their mean"),
-    "clip_share": ("share", "share of sampled steps with a gradient norm above 1"),
+    "clip_share": ("share", "share of the steps whose gradient was clipped"),
     "update_ratio": ("ratio", "mean norm of an update over the norm of the weights"),
     "update_norm": ("weight", "mean norm of an update over sampled steps"),
     "epoch_change": ("ratio", "norm of the weight change over the epoch over the weights' norm"),
@@ -60,10 +60,16 @@ _WEIGHTS = {
 _ACTIVATION = {
     "act_mean": ("activation", "mean of the activation outputs on the probe batch"),
     "act_std": ("activation", "standard deviation of the activation outputs"),
-    "act_dead_share": ("share", "share of ReLU units that are 0 on the whole probe batch"),
-    "act_dead_share_max": ("share", "largest dead share of any layer"),
-    "act_saturated_share": ("share", "share of pre-activations in the flat part of sigmoid, tanh"),
-    "act_saturated_share_max": ("share", "largest saturated share of any layer"),
+    "act_dead_share": (
+        "share",
+        "rectifier outputs <= 0, mean over all activations",
+    ),
+    "act_dead_share_max": ("share", "largest dead share of any activation"),
+    "act_saturated_share": (
+        "share",
+        "sigmoid or tanh inputs beyond +-5, likewise",
+    ),
+    "act_saturated_share_max": ("share", "largest saturated share of any activation"),
     "act_nonfinite": ("count", "activation outputs that are NaN or infinite"),
 }
 
@@ -83,7 +89,10 @@ _DEEPFD = {
     "deepfd_unstable_loss": ("flag", "accuracy swings of at least 0.03 in 20 % of the epochs"),
     "deepfd_nan_loss": ("flag", "loss is NaN, infinite, or validation loss is at least 1e5"),
     "deepfd_test_not_well": ("flag", "train minus validation accuracy >= 0.10 (0.07 above 0.9)"),
-    "deepfd_test_turn_bad": ("flag", "validation loss rises while training loss does not"),
+    "deepfd_test_turn_bad": (
+        "flag",
+        "training loss fell, validation loss rose, each by over 0.01",
+    ),
     "deepfd_sc_accuracy": ("flag", "no single gain in accuracy reaches 0.01"),
     "deepfd_died_relu": ("flag", "at least 70 % of the gradient entries are 0"),
     "deepfd_vanish_gradient": ("flag", "first over last gradient norm < 1e-3 and first < 1e-4"),
@@ -101,9 +110,9 @@ _DEEPFD = {
 
 _DEFAULT = {
     "default_train_loss": ("loss", "training loss"),
-    "default_train_acc": ("share", "training accuracy, or 1 - error without classes"),
+    "default_train_acc": ("share", "training accuracy; NaN without classes"),
     "default_val_loss": ("loss", "validation loss"),
-    "default_val_acc": ("share", "validation accuracy, or 1 - error without classes"),
+    "default_val_acc": ("share", "validation accuracy; NaN without classes"),
     "default_large_weight_count": ("count", "weights with an absolute value above 10"),
     "default_acc_gap_too_big": ("flag", "|train - validation accuracy| > 0.1"),
     "default_loss_oscillation": ("flag", "|change of the loss| > 0.01"),

@@ -87,7 +87,8 @@ class Configuration:
         return hash(self.key)
 
     def __eq__(self, other):
-        return isinstance(other, Configuration) and self.spec == other.spec
+        same = isinstance(other, Configuration)
+        return same and _canonical(self.spec) == _canonical(other.spec)
 
     def __reduce__(self):
         return (Configuration, (self.program, self.operator, dict(self.parameters)))

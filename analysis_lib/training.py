@@ -241,6 +241,10 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
                 broken = f"{what} became non-finite in epoch {epoch}"
 
     epochs = recorder.trace
+    losses = epochs[["train_loss", "valid_loss"]]
+    if broken is None and not np.isfinite(losses).all(axis=None):
+        row = int(np.argmin(np.isfinite(losses).all(axis=1)))
+        broken = f"loss was non-finite in epoch {epochs.epoch[row]}, and finite again later"
     record = {
         "parameters_count": sum(p.numel() for p in model.parameters()),
         "weights_digest": _digest(model),

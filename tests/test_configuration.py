@@ -37,6 +37,7 @@ def test_the_order_of_parameters_does_not_matter():
 def test_types_are_part_of_the_key():
     ids = {Run(Configuration("p", "O", {"a": v})).run_id for v in (1, 1.0, True, "1")}
     assert len(ids) == 4
+    assert Configuration("p", "O", {"a": 1}) != Configuration("p", "O", {"a": True})
 
 
 def test_ids_and_seeds_are_the_same_forever():

@@ -28,7 +28,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
     "selu": lambda x, dim: F.selu(x),
     "gelu": lambda x, dim: F.gelu(x),
     "silu": lambda x, dim: F.silu(x),
-    "mish": lambda x, dim: F.mish(x),
+    # not F.mish, whose second derivative is NaN where exp(x) overflows (torch 2.13)
+    "mish": lambda x, dim: x * torch.tanh(F.softplus(x)),
     "softplus": lambda x, dim: F.softplus(x),
     "softsign": lambda x, dim: F.softsign(x),
     "tanh": lambda x, dim: torch.tanh(x),
