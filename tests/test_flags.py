@@ -88,6 +88,9 @@ def test_a_healthy_run_converges_late_and_raises_nothing_else():
             [6],
         ),
         ({"train_accuracy": at([1, 6], 0.1, 0.7)}, "decrease_acc", [6]),
+        ({"train_accuracy": 0.7, "valid_accuracy": 0.59}, "not_converge", list(range(3, 12))),
+        ({"train_accuracy": 0.59, "valid_accuracy": 0.7}, "not_converge", list(range(3, 12))),
+        ({"train_accuracy": at([2, 4, 6], 0.8, 0.7)}, "unstable_loss", [3, *range(5, 12)]),
         ({"train_accuracy": 0.7, "valid_accuracy": 0.61}, "sc_accuracy", list(range(3, 12))),
         ({"train_accuracy": 0.9, "valid_accuracy": 0.79}, "test_not_well", list(range(3, 12))),
         ({"train_accuracy": 0.95, "valid_accuracy": 0.87}, "test_not_well", list(range(3, 12))),
@@ -170,11 +173,19 @@ number = st.floats(width=32, allow_subnormal=False)
 everyday = st.sampled_from([0.0, 0.5, 0.55, 0.61, 0.7, 0.95, 1.0, 6.0, 1e-5, 80.0, np.nan])
 
 
+steps = st.sampled_from([0.0, 0.02, 0.05, 0.1, 0.2])
+ACCURACIES = (("train_accuracy", 0.5), ("valid_accuracy", 0.5))
+
+
 @st.composite
 def traces(draw):
     rows = draw(st.integers(1, 13))
     shape = (rows, len(RAW_CHANNELS))
     values = draw(hnp.arrays(np.float32, shape, elements=number | everyday, fill=everyday))
+    if draw(st.booleans()):  # a run whose losses are sound and whose accuracy moves
+        for name, low in (("train_loss", 1), ("valid_loss", 1), *ACCURACIES):
+            j = RAW_CHANNELS.index(name)
+            values[:, j] = low + np.array(draw(st.lists(steps, min_size=rows, max_size=rows)))
     return pd.DataFrame(values, columns=list(RAW_CHANNELS)).assign(epoch=np.arange(-1, rows - 1))
 
 

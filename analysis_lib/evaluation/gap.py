@@ -1,0 +1,157 @@
+"""The evaluation-strategy gap and its parts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis_lib.errors import InputError
+from analysis_lib.evaluation.inference import (
+    Interval,
+    cluster_bootstrap,
+    sign_flip_test,
+    t_interval,
+)
+from analysis_lib.evaluation.scores import MIN_RUNS, by_program, score_table
+
+__all__ = ["PARTS", "Gap", "evaluation_gap"]
+
+PARTS = {
+    "replicate leak": ("E1", "E2"),
+    "program part": ("E2", "E4"),
+    "total": ("E1", "E4"),
+}
+"""Parts of the gap: the score under the first strategy minus that under the second."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Scores of one technique under several strategies, and their differences.
+
+    Attributes
+    ----------
+    scores : DataFrame indexed by strategy
+        program_macro_recall, pooled_balanced_accuracy, worst_quartile, chance, programs, runs.
+    decomposition : DataFrame indexed by (metric, part)
+        first, second (strategies), estimate, low, high, p_value, programs.
+    by_program : DataFrame indexed by program
+        The score under every strategy and the difference of every part.
+    """
+
+    scores: pd.DataFrame
+    decomposition: pd.DataFrame
+    by_program: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the decomposition with metric and part as columns."""
+        return self.decomposition.reset_index()
+
+    def __str__(self):
+        table = self.decomposition.loc["program_macro_recall"]
+        lines = [
+            f"{part} ({row['first']} - {row['second']}): "
+            f"{row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+            for part, row in table.iterrows()
+        ]
+        return "\n".join(lines)
+
+
+def evaluation_gap(
+    predictions_by_strategy: Mapping[str, pd.DataFrame],
+    *,
+    min_runs: int = MIN_RUNS,
+    level: float = 0.95,
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> Gap:
+    """Take the gap apart: E1 - E4 = (E1 - E2) + (E2 - E4).
+
+    E1 - E2, the *replicate leak*, is what a technique owes to runs of the same configuration on
+    both sides of the fold. E2 - E4, the *program part*, is what it owes to knowing the program:
+    its class mix, its identity, and fault signatures that are its own.
+
+    For program-macro recall the estimate is the mean of the per-program differences, with
+    Student's interval over programs and a sign-flip test; for pooled balanced accuracy the
+    difference of the pooled scores, with a bootstrap over programs.
+
+    Parameters
+    ----------
+    predictions_by_strategy : mapping of str to DataFrame
+        For "E1", "E2", "E4" (two of them at least; more strategies are scored but not
+        differenced): run_id, program, label, predicted, of the same runs.
+    min_runs : int, default=5
+        Cells with fewer runs do not enter program-macro recall.
+    level : float, default=0.95
+    n_resamples, random_state : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Gap
+
+    Raises
+    ------
+    InputError
+        If fewer than two of E1, E2, E4 are given or they are not of the same runs and labels.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"run_id": list("abcd"), "program": list("ppqq")})
+    >>> runs["label"] = list("xyxy")
+    >>> seen, unseen = runs.assign(predicted=list("xyxy")), runs.assign(predicted=list("xyxx"))
+    >>> print(evaluation_gap({"E1": seen, "E4": unseen}, min_runs=1))
+    total (E1 - E4): 0.250 [-2.927, 3.427]
+    """
+    given = dict(predictions_by_strategy)
+    parts = {k: p for k, p in PARTS.items() if p[0] in given and p[1] in given}
+    if not parts:
+        raise InputError(
+            f"predictions are given for {', '.join(given) or 'no strategy'}; "
+            "a gap needs at least two of E1, E2, E4"
+        )
+    _same_runs(given)
+    scores = {s: score_table(p, min_runs=min_runs) for s, p in given.items()}
+    table = pd.DataFrame({s: by_program(p, min_runs=min_runs)["score"] for s, p in given.items()})
+    macro, pooled = [], []
+    for part, (first, second) in parts.items():
+        table[part] = table[first] - table[second]
+        row = {"part": part, "first": first, "second": second}
+        interval = t_interval(table[part], level=level)
+        p_value = sign_flip_test(table[part], random_state=random_state)
+        macro.append({"metric": "program_macro_recall"} | row | _fields(interval, p_value))
+        interval = cluster_bootstrap(
+            given[first],
+            given[second],
+            level=level,
+            n_resamples=n_resamples,
+            random_state=random_state,
+        )
+        pooled.append({"metric": "pooled_balanced_accuracy"} | row | _fields(interval, None))
+    decomposition = pd.DataFrame(macro + pooled).set_index(["metric", "part"])
+    return Gap(pd.DataFrame(scores).T.rename_axis("strategy"), decomposition, table)
+
+
+def _fields(interval: Interval, p_value: float | None) -> dict:
+    return {
+        "estimate": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "p_value": float("nan") if p_value is None else p_value,
+        "programs": interval.n,
+    }
+
+
+def _same_runs(given: Mapping[str, pd.DataFrame]) -> None:
+    reference = None
+    for strategy, predictions in given.items():
+        if "run_id" not in predictions:
+            raise InputError(f"the predictions of {strategy} have no column run_id")
+        if predictions["run_id"].duplicated().any():
+            raise InputError(f"a run has several predictions under {strategy}; score one at a time")
+        key = predictions.set_index("run_id")[["program", "label"]].astype(str).sort_index()
+        if reference is not None and not key.equals(reference[1]):
+            raise InputError(
+                f"the predictions of {reference[0]} and {strategy} are not of the same runs "
+                "with the same labels"
+            )
+        reference = (strategy, key)

@@ -1,0 +1,174 @@
+"""Out-of-fold predictions of a technique under a strategy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, clone
+
+from analysis_lib.errors import InputError
+from analysis_lib.evaluation.splits import get_strategy, make_splits, train_rows
+from analysis_lib.techniques import Technique, get_technique
+
+__all__ = ["cross_predict"]
+
+
+def cross_predict(
+    features: pd.DataFrame,
+    runs: pd.DataFrame,
+    technique: str | Technique | BaseEstimator,
+    strategy: str,
+    label: str,
+    *,
+    splits: pd.DataFrame | None = None,
+    random_state: int = 0,
+    n_splits: int = 5,
+    probabilities: bool = False,
+    n_jobs: int = 1,
+    executor: Any = None,
+) -> pd.DataFrame:
+    """Predict every run with a model that was fitted without its fold.
+
+    Everything the estimator fits, it fits on the training runs of the fold. The random state of a
+    fold depends on ``random_state`` and the fold alone, so results do not depend on the number of
+    workers.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (>= n_runs, n_features), indexed by run_id
+    runs : DataFrame of shape (n_runs, ...)
+        run_id, program, configuration (if there is one), the columns that the strategy keeps
+        apart, and the label.
+    technique : str, Technique or estimator
+        An estimator is cloned, and its ``random_state`` set if it has one.
+    strategy : str
+        Key of :data:`analysis_lib.evaluation.splits.STRATEGIES`.
+    label : str
+        Column of ``runs`` with the class.
+    splits : DataFrame, optional
+        run_id and fold, as :func:`~analysis_lib.evaluation.splits.make_splits` makes them;
+        by default they are made here.
+    random_state, n_splits : int
+    probabilities : bool, default=False
+        Add a column ``p_<class>`` per class; 0 for classes that a fold's training did not have.
+    n_jobs : int, default=1
+        Worker processes (joblib), -1 for one per core.
+    executor : concurrent.futures.Executor, optional
+        Runs the folds instead of joblib (anything with ``map``).
+
+    Returns
+    -------
+    DataFrame of shape (n_runs, ...)
+        run_id, program, configuration, fold, label, predicted (both str), in the order of
+        ``runs``.
+
+    Raises
+    ------
+    InputError
+        If runs lack features, feature names are not allowed, values are not finite, or the splits
+        are not possible.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from analysis_lib.evaluation.worlds import simulate_world
+    >>> features, runs = simulate_world("transferable", programs=3, classes=2)
+    >>> cross_predict(features, runs, DecisionTreeClassifier(), "E4", "label").shape
+    (120, 6)
+    """
+    chosen = get_strategy(strategy)
+    make = _factory(technique)
+    if splits is None:
+        splits = make_splits(
+            runs, strategy=strategy, label=label, random_state=random_state, n_splits=n_splits
+        )
+    x = _matrix(features, runs)
+    y = runs[label].astype(str).to_numpy(dtype=object)
+    fold = splits.set_index("run_id")["fold"].reindex(runs["run_id"]).to_numpy()
+    if pd.isna(fold).any():
+        raise InputError(f"{int(pd.isna(fold).sum())} runs have no fold; make the splits of these")
+    tasks = []
+    for k in np.unique(fold):
+        test = fold == k
+        train = train_rows(runs, test, chosen)
+        if len(set(y[train])) < 2:
+            raise InputError(
+                f"fold {int(k)} of strategy {strategy} leaves fewer than two classes to train on"
+            )
+        seed = int(np.random.SeedSequence([random_state, int(k)]).generate_state(1)[0] >> 1)
+        tasks.append((make, x[train], y[train], x[test], seed))
+    if executor is not None:
+        results = list(executor.map(_fit_predict, *zip(*tasks, strict=True)))
+    else:
+        results = Parallel(n_jobs=n_jobs)(delayed(_fit_predict)(*task) for task in tasks)
+    table = {"run_id": runs["run_id"].to_numpy(), "program": runs["program"].to_numpy()}
+    if "configuration" in runs:
+        table["configuration"] = runs["configuration"].to_numpy()
+    shares = _collect(fold, np.unique(y), results)
+    predicted = np.empty(len(y), dtype=object)
+    for k, (guess, _, _) in zip(np.unique(fold), results, strict=True):
+        predicted[fold == k] = guess
+    table |= {"fold": fold.astype(int), "label": y, "predicted": predicted}
+    result = pd.DataFrame(table).astype({"label": "str", "predicted": "str"})
+    return result.join(shares) if probabilities else result
+
+
+def _fit_predict(make, x_train, y_train, x_test, seed):
+    model = make(seed).fit(x_train, y_train)
+    guess = model.predict(x_test)
+    if not hasattr(model, "predict_proba"):
+        return guess, None, None
+    return guess, model.classes_, model.predict_proba(x_test)
+
+
+class _Clone:
+    """Factory of clones of an estimator, with a random state where it takes one."""
+
+    def __init__(self, estimator: BaseEstimator):
+        self.estimator = estimator
+
+    def __call__(self, seed: int) -> BaseEstimator:
+        model = clone(self.estimator)
+        names = [n for n in model.get_params() if n.split("__")[-1] == "random_state"]
+        return model.set_params(**dict.fromkeys(names, seed))
+
+
+def _factory(technique) -> Callable[[int], BaseEstimator]:
+    if isinstance(technique, str):
+        technique = get_technique(technique)
+    if isinstance(technique, Technique):
+        return technique.make_estimator
+    if not (hasattr(technique, "fit") and hasattr(technique, "predict")):
+        raise InputError(f"{technique!r} is no technique: give a name or something to fit")
+    return _Clone(technique)
+
+
+def _matrix(features: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    wrong = [c for c in features.columns if str(c).startswith("meta_")]
+    if wrong:
+        raise InputError(
+            f"the feature table has {', '.join(map(str, wrong))}; machine, time and rate columns "
+            "must not be features (rename them to study the leak)"
+        )
+    absent = ~runs["run_id"].isin(features.index)
+    if features.index.duplicated().any() or absent.any():
+        raise InputError(
+            f"{int(absent.sum())} runs have no features or a run_id has several rows of them; "
+            "extract the features of these runs"
+        )
+    x = features.reindex(runs["run_id"]).to_numpy(dtype=float)
+    if not np.isfinite(x).all():
+        raise InputError("features hold values that are not finite; replace them before")
+    return x
+
+
+def _collect(fold, classes, results) -> pd.DataFrame:
+    shares = np.full((len(fold), len(classes)), np.nan)
+    for k, (_, known, probability) in zip(np.unique(fold), results, strict=True):
+        if known is not None:
+            rows = np.flatnonzero(fold == k)
+            shares[rows] = 0.0
+            shares[rows[:, None], np.searchsorted(classes, known)] = probability
+    return pd.DataFrame(shares, columns=[f"p_{c}" for c in classes])

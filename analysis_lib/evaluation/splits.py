@@ -1,0 +1,255 @@
+"""Evaluation strategies: which runs are tested together, and what training must not see.
+
+A strategy assigns every run to one test fold and names the columns whose values training and test
+may not share. Folds are seeded, so they are the same wherever they are made.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from analysis_lib.errors import InputError, unknown
+
+__all__ = ["STRATEGIES", "Strategy", "check_splits", "get_strategy", "make_splits", "train_rows"]
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """How runs are divided.
+
+    Parameters
+    ----------
+    name : str
+    title : str
+        What it asks, for tables and figures.
+    disjoint : tuple of str
+        Columns of ``runs`` whose values training and test never share.
+    assign : callable
+        From (runs, classes, n_splits, rng) to the fold of every run.
+    """
+
+    name: str
+    title: str
+    disjoint: tuple[str, ...]
+    assign: Callable[[pd.DataFrame, np.ndarray, int, np.random.Generator], np.ndarray]
+
+
+def _rows(runs, classes, n_splits, rng):
+    rarest = pd.Series(classes).value_counts()
+    if rarest.min() < n_splits:
+        raise InputError(
+            f"class '{rarest.idxmin()}' has {rarest.min()} runs; {n_splits} folds need as many"
+        )
+    return _deal(classes, n_splits, rng)
+
+
+def _configurations(runs, classes, n_splits, rng):
+    """Deal the configurations of every program and (commonest) class to the folds in turn.
+
+    All classes of a program start at the same fold, so that training keeps the program's class
+    mix: a model that only knows the program must not gain or lose by what was taken out.
+    """
+    table = pd.DataFrame({"program": runs["program"], "class": classes})
+    table["configuration"] = runs["configuration"].to_numpy()
+    if (table.groupby("configuration")["program"].nunique() > 1).any():
+        raise InputError("a configuration occurs in two programs; make its key name the program")
+    units = table.groupby("configuration").agg(
+        program=("program", "first"), cls=("class", lambda c: c.mode().iloc[0])
+    )
+    if len(units) < n_splits:
+        raise InputError(f"{n_splits} folds need as many configurations, there are {len(units)}")
+    units = units.iloc[rng.permutation(len(units))]
+    turn = units.groupby(["program", "cls"]).cumcount()
+    programs = units["program"].astype(str).unique()
+    start = pd.Series(range(len(programs)), index=programs)
+    folds = (turn + units["program"].astype(str).map(start)) % n_splits
+    return folds.reindex(table["configuration"]).to_numpy()
+
+
+def _groups(*columns: str):
+    def assign(runs, classes, n_splits, rng):
+        return runs.groupby(list(columns), sort=True).ngroup().to_numpy()
+
+    return assign
+
+
+def _deal(strata: np.ndarray, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+    """Deal the shuffled members of every stratum to the folds in turn.
+
+    Dealing goes on where the last stratum ended, so folds differ by at most one member per stratum
+    and by at most one in all.
+    """
+    codes = pd.factorize(strata, sort=True)[0]
+    order = np.lexsort((rng.permutation(len(codes)), codes))
+    folds = np.empty(len(codes), dtype=int)
+    folds[order] = np.arange(len(codes)) % n_splits
+    return rng.permutation(n_splits)[folds]
+
+
+STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+    {
+        s.name: s
+        for s in (
+            Strategy("E1", "rows: any run", (), _rows),
+            Strategy("E2", "configurations: seen program", ("configuration",), _configurations),
+            Strategy("E4", "programs: unseen program", ("program",), _groups("program")),
+            Strategy("E5", "families: unseen architecture family", ("family",), _groups("family")),
+            Strategy(
+                "E6",
+                "operators: unseen program and fault operator",
+                ("program", "operator"),
+                _groups("program", "operator"),
+            ),
+        )
+    }
+)
+"""The strategies by name."""
+
+
+def get_strategy(name: str) -> Strategy:
+    """Return a registered strategy; an unknown name is an InputError."""
+    if name not in STRATEGIES:
+        raise unknown("strategy", name, STRATEGIES)
+    return STRATEGIES[name]
+
+
+def make_splits(
+    runs: pd.DataFrame, *, strategy: str, label: str, random_state: int = 0, n_splits: int = 5
+) -> pd.DataFrame:
+    """Assign every run to the fold in which it is tested.
+
+    - E1: ``n_splits`` folds over runs, stratified by class.
+    - E2: up to ``n_splits`` folds over configurations, all seeds of a configuration together,
+      stratified by (program, class), with the classes of a program in step.
+    - E4: one fold per program.
+    - E5: one fold per architecture family.
+    - E6: one fold per (program, operator); training sees neither.
+
+    Parameters
+    ----------
+    runs : DataFrame of shape (n_runs, ...)
+        run_id, program, the columns the strategy keeps apart, and the label.
+    strategy : {"E1", "E2", "E4", "E5", "E6"}
+    label : str
+        Name of the class column; it must not have missing values.
+    random_state : int, default=0
+    n_splits : int, default=5
+        For E1 and E2.
+
+    Returns
+    -------
+    DataFrame of shape (n_runs, 2)
+        run_id and fold (0, 1, ...), in the order of ``runs``.
+
+    Raises
+    ------
+    InputError
+        If the strategy is unknown, a column is missing, a run_id occurs twice, a label is missing,
+        there is one class only, or there is too little to divide.
+
+    Examples
+    --------
+    >>> from analysis_lib.evaluation.worlds import simulate_world
+    >>> _, runs = simulate_world("none", programs=3, classes=2)
+    >>> make_splits(runs, strategy="E4", label="label")["fold"].nunique()
+    3
+    """
+    chosen = get_strategy(strategy)
+    classes = _classes(runs, chosen, label)
+    if n_splits < 2:
+        raise InputError(f"n_splits is {n_splits}; at least 2 folds are needed")
+    rng = np.random.default_rng([random_state, *map(ord, chosen.name)])
+    folds = chosen.assign(runs, classes, n_splits, rng)
+    if len(np.unique(folds)) < 2:
+        raise InputError(
+            f"strategy {chosen.name} needs at least two values of {' x '.join(chosen.disjoint)}"
+        )
+    return pd.DataFrame({"run_id": runs["run_id"].to_numpy(), "fold": folds})
+
+
+def train_rows(runs: pd.DataFrame, test: np.ndarray, strategy: Strategy) -> np.ndarray:
+    """Return which runs may be trained on while those marked in ``test`` are tested.
+
+    A run may be used if it is not tested and shares no value of the strategy's ``disjoint``
+    columns with a tested one.
+    """
+    allowed = ~test
+    for column in strategy.disjoint:
+        allowed &= ~runs[column].isin(runs.loc[test, column].unique()).to_numpy()
+    return allowed
+
+
+def check_splits(
+    runs: pd.DataFrame, splits: pd.DataFrame, *, strategy: str, label: str
+) -> pd.DataFrame:
+    """List what about a division limits its meaning.
+
+    Parameters
+    ----------
+    runs, splits, strategy, label
+        As for :func:`make_splits`, and its result.
+
+    Returns
+    -------
+    DataFrame
+        check, passed (bool), count (how many offend), detail (the first few).
+
+    Raises
+    ------
+    InputError
+        As :func:`make_splits`; and if the splits do not cover the runs.
+    """
+    chosen = get_strategy(strategy)
+    classes = pd.Series(_classes(runs, chosen, label), index=runs["run_id"])
+    folds = splits.set_index("run_id")["fold"].reindex(runs["run_id"])
+    if folds.isna().any():
+        raise InputError(f"{int(folds.isna().sum())} runs have no fold; make the splits of these")
+    program = runs.set_index("run_id")["program"]
+    shared = _offenders(folds, runs, "configuration")
+    single = program[classes.groupby(program.to_numpy()).transform("nunique").to_numpy() == 1]
+    homes = program.groupby(classes.to_numpy()).nunique()
+    unseen = []
+    for fold in np.unique(folds):
+        test = (folds == fold).to_numpy()
+        trained = classes[train_rows(runs, test, chosen)].unique()
+        unseen += [f"{c} in fold {int(fold)}" for c in set(classes[test]) - set(trained)]
+    n_programs = program.nunique()
+    findings = {
+        "configurations in several folds (replicates leak)": shared,
+        "programs with one class (a recall, not a balanced accuracy)": list(single.unique()),
+        "classes in one program only (cannot be learned elsewhere)": list(homes.index[homes == 1]),
+        "classes tested in a fold but absent from its training runs": sorted(unseen),
+        "fewer than 10 programs (wide intervals)": [n_programs] if n_programs < 10 else [],
+    }
+    rows = [(name, not found, len(found), ", ".join(map(str, found[:3])))
+            for name, found in findings.items()]  # fmt: skip
+    return pd.DataFrame(rows, columns=["check", "passed", "count", "detail"])
+
+
+def _offenders(folds: pd.Series, runs: pd.DataFrame, column: str) -> list:
+    if column not in runs.columns:
+        return []
+    counts = folds.groupby(runs[column].to_numpy()).nunique()
+    return list(counts.index[counts > 1])
+
+
+def _classes(runs: pd.DataFrame, strategy: Strategy, label: str) -> np.ndarray:
+    needed = dict.fromkeys(["run_id", "program", label, *strategy.disjoint])
+    missing = [c for c in needed if c not in runs.columns]
+    if missing:
+        raise InputError(f"strategy {strategy.name} needs the columns {', '.join(missing)} in runs")
+    if runs["run_id"].duplicated().any():
+        raise InputError("a run_id occurs twice in runs; every run needs its own")
+    for column in needed:
+        if runs[column].isna().any():
+            raise InputError(
+                f"{int(runs[column].isna().sum())} of {len(runs)} runs have no {column}; "
+                "select the runs that have one"
+            )
+    classes = runs[label].astype(str).to_numpy(dtype=object)
+    if len(set(classes)) < 2:
+        raise InputError(f"all runs have the same {label}; at least two classes are needed")
+    return classes

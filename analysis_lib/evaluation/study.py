@@ -1,0 +1,134 @@
+"""Techniques x windows x strategies in one table of predictions, with a cache on disk."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import sklearn
+
+from analysis_lib.errors import InputError
+from analysis_lib.evaluation.predict import cross_predict
+from analysis_lib.features import FeatureSet, extract
+from analysis_lib.techniques import Technique, get_technique
+
+__all__ = ["run_study"]
+
+
+def run_study(
+    epochs: pd.DataFrame,
+    runs: pd.DataFrame,
+    *,
+    label: str,
+    techniques: Iterable[str | Technique] = ("DEFault", "DeepFD"),
+    windows: Iterable[int] = (5,),
+    strategies: Iterable[str] = ("E1", "E2", "E4"),
+    random_state: int = 0,
+    n_splits: int = 5,
+    probabilities: bool = False,
+    n_jobs: int = 1,
+    cache: str | Path | None = None,
+    content_hash: str = "",
+) -> pd.DataFrame:
+    """Predict every run by every technique, at every window, under every strategy.
+
+    Parameters
+    ----------
+    epochs : corpus or DataFrame
+        Traces, see :func:`analysis_lib.features.extract`.
+    runs : DataFrame
+        The runs that take part, see :func:`analysis_lib.labels.select_runs`.
+    label : str
+        Column of ``runs`` with the class.
+    techniques : iterable of str or Technique
+    windows : iterable of int
+    strategies : iterable of str
+    random_state, n_splits, probabilities, n_jobs
+        See :func:`analysis_lib.evaluation.predict.cross_predict`.
+    cache : path, optional
+        Folder for finished predictions (Parquet, one file per combination). A file is used again
+        if the features, the runs and their labels, the estimator with its parameters, the options,
+        the version of scikit-learn and ``content_hash`` are the same.
+    content_hash : str
+        Anything else that the results depend on, such as the corpus's hash or a code version.
+
+    Returns
+    -------
+    DataFrame
+        technique, window, strategy, then the columns of ``cross_predict``; one row per run and
+        combination.
+
+    Raises
+    ------
+    InputError
+        As ``extract`` and ``cross_predict``; and if nothing is asked for.
+    """
+    chosen = [get_technique(t) if isinstance(t, str) else t for t in techniques]
+    asked = list(product(chosen, windows, strategies))
+    if not asked:
+        raise InputError("nothing to do: give at least one technique, window and strategy")
+    table = getattr(epochs, "epochs", epochs)
+    table = table[table["run_id"].isin(runs["run_id"])]
+    features, parts = {}, []
+    for technique, window, strategy in asked:
+        key = (technique.feature_set, window)
+        if key not in features:
+            features = {key: extract(table, technique.feature_set, window=window)}
+        x = features[key].reindex(runs["run_id"])
+        options = {
+            "random_state": random_state,
+            "n_splits": n_splits,
+            "probabilities": probabilities,
+        }
+        file = None
+        if cache is not None:
+            digest = _digest(x, runs, label, technique, strategy, options, content_hash)
+            file = Path(cache) / f"{digest}.parquet"
+        if file is not None and file.exists():
+            predictions = pd.read_parquet(file)
+        else:
+            predictions = cross_predict(
+                features[key], runs, technique, strategy, label, n_jobs=n_jobs, **options
+            )
+            if file is not None:
+                _write(predictions, file)
+        parts.append(_tag(predictions, technique.name, window, strategy))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _tag(predictions: pd.DataFrame, technique: str, window: int, strategy: str) -> pd.DataFrame:
+    for place, (name, value) in enumerate(
+        {"technique": technique, "window": window, "strategy": strategy}.items()
+    ):
+        predictions.insert(place, name, value)
+    return predictions
+
+
+def _digest(x, runs, label, technique, strategy, options, content_hash) -> str:
+    names = [c for c in ("run_id", "program", "configuration", "family", "operator") if c in runs]
+    feature_set = technique.feature_set
+    name = feature_set.name if isinstance(feature_set, FeatureSet) else feature_set
+    text = {
+        "technique": [technique.name, name, str(technique.make_estimator(0).get_params())],
+        "strategy": strategy,
+        "label": label,
+        "columns": list(map(str, x.columns)),
+        "options": options,
+        "content": content_hash,
+        "sklearn": sklearn.__version__,
+    }
+    digest = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
+    digest.update(x.to_numpy(dtype=float).tobytes())
+    digest.update(runs[[*names, label]].astype(str).to_csv(index=False).encode())
+    return digest.hexdigest()[:32]
+
+
+def _write(predictions: pd.DataFrame, file: Path) -> None:
+    """Write beside the target and rename, so that an interrupted write leaves no broken file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(f".{os.getpid()}.tmp")
+    predictions.to_parquet(draft, index=False)
+    draft.replace(file)

@@ -1,0 +1,44 @@
+"""DEFault's features: the mean of every logged column over the window."""
+
+import numpy as np
+
+from analysis_lib.features.values import BOUNDED, LARGEST, OPTIONAL, Cube, clip, signed_log10
+from analysis_lib.flags import DEFAULT_COLUMNS
+
+__all__ = ["CHANNELS", "default_features"]
+
+CHANNELS = DEFAULT_COLUMNS
+
+
+def default_features(cube: Cube) -> dict[str, np.ndarray]:
+    """Return the channel means over the epochs of the window, on a signed log10 scale.
+
+    mean over epochs 0 .. k - 1 (``init`` if k = 0) of the value clipped to +-1e30, where a value
+    that is not finite counts as 1e30, and as 0 in a channel the program does not have; then
+    signed log10, except for channels between 0 and 1. ``nonfinite`` is the share of these
+    snapshots with a value that is not finite.
+
+    Parameters
+    ----------
+    cube : Cube
+        With the 26 columns of DEFault.
+
+    Returns
+    -------
+    dict of ndarray of shape (n_runs,)
+        One entry per column, under its name, and ``nonfinite``.
+
+    Notes
+    -----
+    DEFault averages raw values over 50 epochs and imputes missing ones by the column mean over the
+    whole file. A tree does not see the logarithm; a linear model needs it.
+    """
+    shown = cube.trained
+    count = shown.sum(axis=1)
+    table = {}
+    for j, channel in enumerate(cube.channels):
+        value = clip(cube.values[:, :, j], missing=0.0 if channel in OPTIONAL else LARGEST)
+        mean = np.where(shown, value, 0).sum(axis=1) / count
+        table[channel] = np.clip(mean, 0, 1) if channel in BOUNDED else signed_log10(mean)
+    table["nonfinite"] = (cube.nonfinite & shown).sum(axis=1) / count
+    return table

@@ -1,0 +1,33 @@
+"""Estimators that are not tied to a published technique: forest, logistic regression, dummy."""
+
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+__all__ = ["make_dummy", "make_forest", "make_logistic"]
+
+
+def make_forest(random_state: int | None = None) -> RandomForestClassifier:
+    """Return a random forest of 100 trees with classes weighted equally."""
+    return RandomForestClassifier(
+        n_estimators=100, class_weight="balanced", n_jobs=1, random_state=random_state
+    )
+
+
+def make_logistic(random_state: int | None = None) -> Pipeline:
+    """Return standardisation and an L2 logistic regression (C = 0.1, classes weighted equally).
+
+    The data are standardised and the penalty is strong enough that the solver converges on
+    strongly correlated features.
+    """
+    regression = LogisticRegression(
+        C=0.1, class_weight="balanced", tol=1e-3, max_iter=5000, random_state=random_state
+    )
+    return make_pipeline(StandardScaler(), regression)
+
+
+def make_dummy(random_state: int | None = None) -> DummyClassifier:
+    """Return a classifier that draws classes with their training frequencies, ignoring features."""
+    return DummyClassifier(strategy="stratified", random_state=random_state)

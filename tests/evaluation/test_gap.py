@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis_lib.errors import InputError
+from analysis_lib.evaluation.gap import evaluation_gap
+from analysis_lib.evaluation.inference import sign_flip_test, t_interval
+from analysis_lib.evaluation.scores import by_program, pooled_balanced_accuracy
+
+SKILL = {"E1": 0.9, "E2": 0.7, "E4": 0.5}
+
+
+def make_predictions(skill: float, programs: int = 10, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = pd.DataFrame(
+        [(p, c, i) for p in range(programs) for c in "abc" for i in range(8 + p)],
+        columns=["program", "label", "i"],
+    )
+    right = rng.random(len(rows)) < skill
+    rows["predicted"] = np.where(right, rows["label"], "wrong")
+    rows["run_id"] = [f"r{i}" for i in range(len(rows))]
+    return rows
+
+
+@pytest.fixture
+def given():
+    return {s: make_predictions(p, seed=i) for i, (s, p) in enumerate(SKILL.items())}
+
+
+def test_the_parts_add_up_in_every_metric_and_program(given):
+    gap = evaluation_gap(given)
+    for metric in ("program_macro_recall", "pooled_balanced_accuracy"):
+        part = gap.decomposition.loc[metric]["estimate"]
+        assert part["replicate leak"] + part["program part"] == pytest.approx(part["total"])
+    table = gap.by_program
+    pd.testing.assert_series_equal(
+        table["replicate leak"] + table["program part"], table["total"], check_names=False
+    )
+
+
+def test_every_part_is_what_its_definition_says(given):
+    gap = evaluation_gap(given, min_runs=3)
+    difference = (
+        by_program(given["E2"], min_runs=3)["score"] - by_program(given["E4"], min_runs=3)["score"]
+    )
+    row = gap.decomposition.loc[("program_macro_recall", "program part")]
+    interval = t_interval(difference)
+    assert row[["estimate", "low", "high"]].tolist() == pytest.approx(
+        [interval.estimate, interval.low, interval.high]
+    )
+    assert row["p_value"] == sign_flip_test(difference)
+    assert (row["first"], row["second"], row["programs"]) == ("E2", "E4", 10)
+    pooled = gap.decomposition.loc[("pooled_balanced_accuracy", "total")]
+    assert pooled["estimate"] == pytest.approx(
+        pooled_balanced_accuracy(given["E1"]) - pooled_balanced_accuracy(given["E4"])
+    )
+    assert pooled["low"] < pooled["estimate"] < pooled["high"]
+
+
+def test_order_of_rows_does_not_matter(given):
+    shuffled = {s: p.sample(frac=1, random_state=1) for s, p in given.items()}
+    pd.testing.assert_frame_equal(
+        evaluation_gap(given).decomposition, evaluation_gap(shuffled).decomposition
+    )
+
+
+def test_two_strategies_are_enough_and_others_are_scored(given):
+    gap = evaluation_gap({"E1": given["E1"], "E4": given["E4"], "E5": given["E2"]})
+    assert gap.decomposition.index.get_level_values("part").unique().tolist() == ["total"]
+    assert gap.scores.index.tolist() == ["E1", "E4", "E5"]
+    assert gap.to_frame()["metric"].tolist() == ["program_macro_recall", "pooled_balanced_accuracy"]
+    assert str(gap).startswith("total (E1 - E4): 0.")
+
+
+def test_what_cannot_be_compared_is_refused(given):
+    with pytest.raises(InputError, match="at least two of E1, E2, E4"):
+        evaluation_gap({"E1": given["E1"]})
+    with pytest.raises(InputError, match="not of the same runs"):
+        evaluation_gap({"E1": given["E1"], "E4": given["E4"].iloc[:-1]})
+    relabelled = given["E4"].assign(label="a")
+    with pytest.raises(InputError, match="same labels"):
+        evaluation_gap({"E1": given["E1"], "E4": relabelled})
+    twice = pd.concat([given["E4"], given["E4"]])
+    with pytest.raises(InputError, match="several predictions"):
+        evaluation_gap({"E1": given["E1"], "E4": twice})
