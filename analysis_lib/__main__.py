@@ -1,0 +1,13 @@
+"""Entry point of ``python -m analysis_lib``."""
+
+import sys
+
+if sys.version_info < (3, 11):
+    sys.exit("analysis_lib needs Python 3.11 or newer; this is %d.%d" % sys.version_info[:2])
+
+try:
+    from analysis_lib.cli import main
+except ModuleNotFoundError as error:
+    sys.exit("no package '%s' in this Python; use .venv/bin/python, made by `make`" % error.name)
+
+sys.exit(main())

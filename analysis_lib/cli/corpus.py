@@ -1,0 +1,190 @@
+"""Commands that plan, generate, check and publish a corpus."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from analysis_lib.errors import InputError
+
+__all__ = ["app"]
+
+ROOT = Path(__file__).resolve().parents[2]
+JOURNAL = ROOT / "data" / "journal.sqlite"
+STORE = ROOT / "data" / "dynfault-torch"
+
+app = typer.Typer(help="Plan, generate, check and publish a corpus.", no_args_is_help=True)
+
+Programs = Annotated[
+    list[str] | None, typer.Option("--program", metavar="NAME", help="Only this; repeatable.")
+]
+Configurations = Annotated[int, typer.Option(help="Faulty configurations per category.")]
+Healthy = Annotated[int, typer.Option(help="Healthy configurations per program.")]
+Seeds = Annotated[int, typer.Option(help="Seeds of every configuration.")]
+State = Annotated[int, typer.Option(min=0, help="Seed of the plan's own draws.")]
+JournalPath = Annotated[Path, typer.Option("--journal", help="File that keeps every result.")]
+Store = Annotated[Path, typer.Argument(help="Folder of a published corpus.")]
+
+
+def _plan(programs, configurations, healthy, seeds, random_state):
+    from analysis_lib.corpus.plan import make_plan
+
+    return make_plan(
+        programs or None,
+        configurations=configurations,
+        healthy=healthy,
+        seeds=seeds,
+        random_state=random_state,
+    )
+
+
+@app.command()
+def plan(
+    programs: Programs = None,
+    configurations: Configurations = 4,
+    healthy: Healthy = 3,
+    seeds: Seeds = 5,
+    random_state: State = 0,
+    save: Annotated[Path | None, typer.Option(help="Write one row per run to this CSV.")] = None,
+) -> None:
+    """Show how many runs of which category every program gets."""
+    import pandas as pd
+
+    from analysis_lib.configuration import HEALTHY
+    from analysis_lib.faults import get_operator
+
+    runs = _plan(programs, configurations, healthy, seeds, random_state)
+    table = pd.DataFrame(
+        {
+            "run_id": [run.run_id for run in runs],
+            "key": [run.key for run in runs],
+            "program": [run.configuration.program for run in runs],
+            "operator": [run.configuration.operator for run in runs],
+        }
+    )
+    table["category"] = [
+        "Healthy" if name == HEALTHY else get_operator(name).category for name in table["operator"]
+    ]
+    counts = pd.crosstab(table["program"], table["category"], margins=True, margins_name="all")
+    typer.echo(counts.to_string())
+    if save is not None:
+        if not save.absolute().parent.is_dir():
+            raise InputError(f"--save {save}: the folder {save.parent} does not exist")
+        table.to_csv(save, index=False)
+        typer.echo(f"saved to {save}")
+
+
+@app.command()
+def generate(
+    programs: Programs = None,
+    configurations: Configurations = 4,
+    healthy: Healthy = 3,
+    seeds: Seeds = 5,
+    random_state: State = 0,
+    journal: JournalPath = JOURNAL,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time; the usable cores by default.")
+    ] = None,
+    cpu_s: Annotated[int, typer.Option(help="CPU seconds a run may take.")] = 60,
+    wall_s: Annotated[float, typer.Option(help="Seconds a run may take.")] = 600,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STATUS", help="Make runs of this status again; repeatable."),
+    ] = None,
+) -> None:
+    """Train every planned run the journal does not hold; may be interrupted and repeated."""
+    from analysis_lib.corpus.generate import generate as train_all
+
+    runs = _plan(programs, configurations, healthy, seeds, random_state)
+    summary = train_all(
+        runs, journal, workers=workers, cpu_s=cpu_s, wall_s=wall_s, retry=retry or ()
+    )
+    if summary.interrupted:
+        raise typer.Exit(130)
+    if not summary.complete:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    programs: Programs = None,
+    configurations: Configurations = 4,
+    healthy: Healthy = 3,
+    seeds: Seeds = 5,
+    random_state: State = 0,
+    journal: JournalPath = JOURNAL,
+) -> None:
+    """Say how far a generation is, also while it runs."""
+    from analysis_lib.corpus.verify import status as progress
+
+    runs = _plan(programs, configurations, healthy, seeds, random_state)
+    table = progress(journal, runs)
+    typer.echo(table.to_string(float_format=lambda value: f"{value:.1f}", na_rep="-"))
+
+
+@app.command()
+def publish(
+    programs: Programs = None,
+    configurations: Configurations = 4,
+    healthy: Healthy = 3,
+    seeds: Seeds = 5,
+    random_state: State = 0,
+    journal: JournalPath = JOURNAL,
+    to: Annotated[Path, typer.Option(help="Folder of the published corpus.")] = STORE,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Publish although planned runs are missing.")
+    ] = False,
+) -> None:
+    """Label the planned runs and write them as Parquet with a manifest and a data card."""
+    import pandas as pd
+
+    from analysis_lib.corpus.publish import publish as write_store
+    from analysis_lib.faults import list_operators
+    from analysis_lib.labels import label_runs
+    from analysis_lib.programs import list_programs
+
+    about = [
+        {
+            "program": p.name,
+            "modality": p.modality,
+            "family": p.family,
+            "source": p.source,
+            "metric_name": p.metric,
+            "higher_is_better": p.higher_is_better,
+        }
+        for p in list_programs()
+    ]
+    manifest = write_store(
+        journal,
+        to,
+        programs=pd.DataFrame(about),
+        categories={o.id: o.category for o in list_operators()},
+        label=label_runs,
+        plan=_plan(programs, configurations, healthy, seeds, random_state),
+        partial=partial,
+    )
+    typer.echo(f"{manifest['runs']} of {manifest['planned']} planned runs published to {to}")
+
+
+@app.command()
+def verify(store: Store = STORE) -> None:
+    """Check a published corpus against its manifest, plan and schema."""
+    from analysis_lib.corpus.verify import verify_store
+    from analysis_lib.labels import label_runs
+
+    checks = verify_store(store, label=label_runs)
+    passed = checks["ok"].fillna(False)
+    for check, good in zip(checks.itertuples(), passed, strict=True):
+        detail = f": {check.detail}" if check.detail else ""
+        typer.echo(f"{'ok    ' if good else 'failed'} {check.check}{detail}")
+    if not passed.all():
+        raise typer.Exit(1)
+
+
+@app.command()
+def repair(journal: JournalPath = JOURNAL) -> None:
+    """Drop damaged runs from a journal; generating again makes them anew."""
+    from analysis_lib.corpus.verify import repair as mend
+
+    dropped = mend(journal)
+    typer.echo(dropped.to_string(index=False) if len(dropped) else "nothing is damaged")

@@ -1,0 +1,38 @@
+"""Figures: one look, the same colour for the same thing throughout."""
+
+from analysis_lib.plots.corpus import (
+    plot_applicability,
+    plot_class_balance,
+    plot_first_bad_epoch,
+    plot_killed,
+    plot_traces,
+)
+from analysis_lib.plots.gap import plot_gap_bars, plot_gap_windows, plot_recall_matrix
+from analysis_lib.plots.style import (
+    CATEGORY_COLORS,
+    STRATEGY_COLORS,
+    STRATEGY_MARKERS,
+    STRATEGY_NAMES,
+    TECHNIQUE_COLORS,
+    use_style,
+)
+
+__all__ = [
+    # look
+    "CATEGORY_COLORS",
+    "STRATEGY_COLORS",
+    "STRATEGY_MARKERS",
+    "STRATEGY_NAMES",
+    "TECHNIQUE_COLORS",
+    "use_style",
+    # programs, faults and runs
+    "plot_applicability",
+    "plot_class_balance",
+    "plot_first_bad_epoch",
+    "plot_killed",
+    "plot_traces",
+    # the gap
+    "plot_gap_bars",
+    "plot_gap_windows",
+    "plot_recall_matrix",
+]

@@ -1,0 +1,180 @@
+"""Figures of programs, faults and runs."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+
+from analysis_lib.errors import InputError
+from analysis_lib.plots.style import CATEGORY_COLORS, axes_or_new, color_of, need
+
+__all__ = [
+    "plot_applicability",
+    "plot_class_balance",
+    "plot_first_bad_epoch",
+    "plot_killed",
+    "plot_traces",
+]
+
+LINES = ("-", "--", ":", "-.")
+
+
+def plot_traces(
+    epochs: pd.DataFrame,
+    channels: Sequence[str],
+    *,
+    label: str = "run_id",
+    colors: dict[str, str] | None = None,
+    log: Sequence[str] = (),
+) -> plt.Figure:
+    """Draw channels over the epochs, one panel per channel, one line per run.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        Columns ``run_id``, ``epoch`` (-1 is the moment before training), `label`, the channels.
+    channels : sequence of str
+        One panel each.
+    label : str
+        Column that names and colours the lines; runs of one label share both.
+    colors : dict of str to str, optional
+        Colour per label. Left out, fault categories get theirs and other labels the palette's.
+    log : sequence of str
+        Channels drawn on a logarithmic axis.
+    """
+    need(epochs, [*dict.fromkeys(["run_id", "epoch", label]), *channels], "plot_traces")
+    names = list(dict.fromkeys(epochs[label]))
+    palette = sns.color_palette("colorblind", len(names)).as_hex()
+    known = CATEGORY_COLORS | dict(zip(names, palette, strict=True)) | (colors or {})
+    if colors is None and set(names) <= set(CATEGORY_COLORS):
+        known = CATEGORY_COLORS
+    figure, axes = plt.subplots(
+        1, len(channels), figsize=(3.4 * len(channels) + 1.0, 3.4), squeeze=False
+    )
+    for ax, channel in zip(axes[0], channels, strict=True):
+        for (name, _), rows in epochs.groupby([label, "run_id"], sort=False):
+            style = LINES[names.index(name) % len(LINES)]
+            ax.plot(rows["epoch"], rows[channel], style, color=known[name], label=name)
+        ax.set(xlabel="epoch (-1: before training)", ylabel=channel.replace("_", " "))
+        if channel in log:
+            ax.set_yscale("log")
+    handles = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    return figure
+
+
+def plot_applicability(applies: pd.DataFrame, categories: Sequence[str]) -> plt.Axes:
+    """Draw which operator applies to which program, as a grid of filled cells.
+
+    Parameters
+    ----------
+    applies : DataFrame of bool
+        One row per operator, one column per program.
+    categories : sequence of str
+        Category of each operator; gives the colour.
+    """
+    if applies.empty or len(categories) != len(applies):
+        raise InputError(
+            f"plot_applicability got {len(applies)} operators and {len(categories)} categories; "
+            "expected one category per operator, and at least one"
+        )
+    ax = plt.subplots(figsize=(0.34 * applies.shape[1] + 4.0, 0.24 * len(applies) + 2.2))[1]
+    rows, columns = np.nonzero(applies.to_numpy())
+    colors = [color_of(categories[row]) for row in rows]
+    ax.scatter(columns, rows, s=90, marker="s", c=colors)
+    ax.set_xticks(range(applies.shape[1]), applies.columns, rotation=45, ha="right", fontsize=9)
+    ax.set_yticks(range(len(applies)), applies.index, fontsize=9)
+    ax.set(ylim=(len(applies) - 0.5, -0.5), xlabel="", ylabel="")
+    for category in dict.fromkeys(categories):
+        ax.scatter([], [], s=60, marker="s", color=color_of(category), label=category)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_killed(configurations: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
+    """Draw the share of killed configurations by operator, with their number.
+
+    Parameters
+    ----------
+    configurations : DataFrame
+        One row per faulty configuration: operator, category, killed.
+    """
+    need(configurations, ["operator", "category", "killed"], "plot_killed")
+    groups = configurations.groupby(["category", "operator"])["killed"].agg(["mean", "size"])
+    groups = groups.reset_index()
+    groups["place"] = groups["category"].map(list(CATEGORY_COLORS).index)
+    groups = groups.sort_values(["place", "mean"], ascending=[True, False]).reset_index()
+    if ax is None:
+        ax = plt.subplots(figsize=(7.0, 0.25 * len(groups) + 1.2))[1]
+    ax.barh(groups.index, groups["mean"], color=[color_of(c) for c in groups["category"]])
+    for y, (share, size) in enumerate(zip(groups["mean"], groups["size"], strict=True)):
+        ax.text(share + 0.01, y, str(size), va="center", fontsize=9)
+    ax.set_yticks(groups.index, groups["operator"], fontsize=9)
+    ax.set(xlim=(0, 1.08), ylim=(len(groups) - 0.4, -0.6))
+    ax.set(xlabel="share of configurations killed (number beside the bar)", ylabel="")
+    for category in dict.fromkeys(groups["category"]):
+        ax.barh([0], [0], color=color_of(category), label=category)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax
+
+
+def plot_first_bad_epoch(runs: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
+    """Draw how many unstable runs went bad in which epoch.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per run: unstable, first_bad_epoch (-1 is the state before training).
+    """
+    need(runs, ["unstable", "first_bad_epoch"], "plot_first_bad_epoch")
+    bad = runs.loc[runs["unstable"], "first_bad_epoch"].astype(int)
+    ax = axes_or_new(ax)
+    counts = bad.value_counts().reindex(range(-1, max(bad.max(), 0) + 1), fill_value=0)
+    ax.bar(counts.index, counts, color="#cc6677")
+    ax.set_xticks(counts.index)
+    ax.set(xlabel="first bad epoch (-1: before training)", ylabel="unstable runs")
+    return ax
+
+
+def plot_class_balance(
+    runs: pd.DataFrame,
+    *,
+    label: str = "category",
+    program: str = "program",
+    ax: plt.Axes | None = None,
+) -> plt.Axes:
+    """Draw how many runs of each category each program has, as stacked bars.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row per run, with the columns `label` and `program`; rows without a label are left
+        out.
+    """
+    need(runs, [label, program], "plot_class_balance")
+    counts = runs.groupby([program, label]).size().unstack(fill_value=0)
+    order = [c for c in CATEGORY_COLORS if c in counts] + [
+        c for c in counts if c not in CATEGORY_COLORS
+    ]
+    if ax is None:
+        ax = plt.subplots(figsize=(7.0, 0.24 * len(counts) + 1.4))[1]
+    left = np.zeros(len(counts))
+    for category in order:
+        width = counts[category].to_numpy()
+        ax.barh(
+            counts.index,
+            width,
+            left=left,
+            color=color_of(category),
+            edgecolor="white",
+            linewidth=0.5,
+            label=category,
+        )
+        left = left + width
+    ax.invert_yaxis()
+    ax.set(xlabel="runs", ylabel="", ylim=(len(counts) - 0.4, -0.6))
+    ax.tick_params(axis="y", labelsize=9)
+    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return ax

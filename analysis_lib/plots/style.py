@@ -1,0 +1,113 @@
+"""One look for all figures: colours by meaning, sizes legible 500 px wide."""
+
+from collections.abc import Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
+
+from analysis_lib.errors import InputError, unknown
+
+__all__ = [
+    "CATEGORY_COLORS",
+    "STRATEGY_COLORS",
+    "STRATEGY_MARKERS",
+    "STRATEGY_NAMES",
+    "TECHNIQUE_COLORS",
+    "use_style",
+]
+
+# "muted" of P. Tol, Colour schemes (2021), in an order that keeps neighbours apart
+CATEGORY_COLORS = {
+    "Healthy": "#7f7f7f",
+    "Hyperparameter": "#332288",
+    "Loss": "#cc6677",
+    "Activation": "#44aa99",
+    "Layer": "#999933",
+    "Optimization": "#882255",
+    "Weights": "#88ccee",
+    "Regularization": "#117733",
+    "Data": "#ddcc77",
+    "Loop": "#aa4499",
+}
+"""Colour of each fault category, and of healthy runs."""
+
+# Okabe and Ito, Color universal design (2008)
+STRATEGY_COLORS = {
+    "E1": "#e69f00",
+    "E2": "#009e73",
+    "E4": "#0072b2",
+    "E5": "#cc79a7",
+    "E6": "#000000",
+}
+"""Colour of each evaluation strategy."""
+
+STRATEGY_MARKERS = {"E1": "o", "E2": "s", "E4": "D", "E5": "^", "E6": "v"}
+"""Marker of each evaluation strategy, so that colour is never alone."""
+
+STRATEGY_NAMES = {
+    "E1": "E1 rows",
+    "E2": "E2 configurations",
+    "E4": "E4 programs",
+    "E5": "E5 families",
+    "E6": "E6 operators",
+}
+"""What each evaluation strategy holds out."""
+
+TECHNIQUE_COLORS = {
+    "DeepFD": "#0072b2",
+    "DEFault": "#d55e00",
+    "AutoTrainer": "#56b4e9",
+    "DeepLocalize": "#cc79a7",
+    "UMLAUT": "#e69f00",
+    "DeepDiagnosis": "#009e73",
+    "ours": "#000000",
+}
+"""Colour of each diagnosis technique."""
+
+
+def use_style() -> None:
+    """Set seaborn's theme, opaque white ground, and sizes that stay legible 500 px wide."""
+    sns.set_theme(context="notebook", style="ticks", palette="colorblind")
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (6.4, 3.8),
+            "figure.dpi": 120,
+            "savefig.dpi": 120,
+            "figure.facecolor": "white",
+            "axes.facecolor": "white",
+            "savefig.facecolor": "white",
+            "savefig.transparent": False,
+            "figure.constrained_layout.use": True,
+            "font.size": 13,
+            "axes.labelsize": 13,
+            "axes.titlesize": 13,
+            "xtick.labelsize": 12,
+            "ytick.labelsize": 12,
+            "legend.fontsize": 12,
+            "legend.frameon": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "lines.linewidth": 1.8,
+            "svg.hashsalt": "analysis_lib",
+        }
+    )
+
+
+def axes_or_new(ax: plt.Axes | None) -> plt.Axes:
+    return plt.subplots()[1] if ax is None else ax
+
+
+def need(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise InputError(f"{what} needs the columns {', '.join(columns)}; no '{missing[0]}' found")
+    if frame.empty:
+        raise InputError(f"{what} got a table without rows")
+
+
+def color_of(category: str) -> str:
+    if category not in CATEGORY_COLORS:
+        raise unknown("category", category, CATEGORY_COLORS)
+    return CATEGORY_COLORS[category]

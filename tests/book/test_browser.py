@@ -1,0 +1,104 @@
+"""The book in a browser, opened as a file: maths drawn, no errors, nothing fetched."""
+
+import json
+import shutil
+
+import pytest
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER),
+    reason="needs chromium and chromedriver (Debian: apt install chromium chromium-driver)",
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    for flag in (
+        "headless=new",
+        "no-sandbox",
+        "disable-dev-shm-usage",
+        "disable-background-networking",
+        f"user-data-dir={profile}",
+    ):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def names(book):
+    pages = [book / "index.html", book / "methods.html", book / "bibliography.html"]
+    return [*pages, *sorted((book / "notebooks").glob("*.html"))]
+
+
+def ready(browser, page, width=1300):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.set_window_size(width, 900)
+    browser.get(page.as_uri())
+    drawn = (
+        "return document.readyState === 'complete' &&"
+        " (!document.querySelector('.math') || document.querySelector('mjx-container') !== null)"
+    )
+    WebDriverWait(browser, 60).until(lambda b: b.execute_script(drawn))
+
+
+def test_pages_open_without_errors_and_without_the_network(browser, names):
+    severe, fetched, unmade = [], [], []
+    for page in names:
+        ready(browser, page)
+        severe += [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+        for entry in browser.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                address = message["params"]["request"]["url"]
+                if not address.startswith(("file:", "data:", "blob:", "chrome:")):
+                    fetched.append((page.name, address))
+        unmade += [page.name] * browser.execute_script(
+            "return document.querySelectorAll('mjx-merror, [data-mjx-error]').length"
+        )
+    assert (severe, fetched, unmade) == ([], [], [])
+
+
+def test_the_contents_open_on_a_narrow_screen(browser, names):
+    ready(browser, names[0], width=500)
+    shown = (
+        "const r = document.querySelector('.bd-sidebar-primary a.internal')"
+        ".getBoundingClientRect(); return r.left >= 0 && r.right <= innerWidth && r.width > 0"
+    )
+    assert not browser.execute_script(shown)
+    browser.execute_script(
+        "[...document.querySelectorAll('.primary-toggle')]"
+        ".find(b => b.getBoundingClientRect().width > 0).click()"
+    )
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20).until(lambda b: b.execute_script(shown))
+
+
+def test_pages_do_not_scroll_sideways_on_a_narrow_screen(browser, names):
+    wide = []
+    for page in names:
+        ready(browser, page, width=500)
+        over = browser.execute_script("return document.documentElement.scrollWidth - innerWidth")
+        if over > 1:
+            wide.append((page.name, over))
+    assert not wide
+
+
+def test_search_finds_a_page(browser, book):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.get((book / "search.html").as_uri() + "?q=fault")
+    WebDriverWait(browser, 60).until(
+        lambda b: b.execute_script("return document.querySelectorAll('#search-results li').length")
+    )

@@ -1,0 +1,142 @@
+"""The built pages: self-contained, linked, described, without leftovers."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+
+from analysis_lib import ROOT
+from analysis_lib.notebooks import Project
+
+LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src"}
+LEFTOVERS = re.compile(r"np\.float64|Warning|Traceback|\{glue|<Axes|<Figure|papermill-error")
+BUILT = ("genindex.html", "py-modindex.html", "search.html")
+
+
+@pytest.fixture(scope="session")
+def pages(book):
+    """Path -> parsed page, of every page a reader gets to."""
+    paths = [p for p in book.rglob("*.html") if "_static" not in p.parts]
+    return {p: BeautifulSoup(p.read_text(encoding="utf-8"), "html.parser") for p in paths}
+
+
+@pytest.fixture(scope="session")
+def articles(pages, book):
+    """Path -> the part with the content, of the pages we write."""
+    return {
+        path: page.select_one("article.bd-article")
+        for path, page in pages.items()
+        if path.name not in BUILT and "_modules" not in path.parts
+    }
+
+
+def test_every_entry_of_the_contents_has_its_page(book):
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    entries = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
+    assert [e for e in entries if not (book / f"{e}.html").exists()] == []
+    notebooks = {p.stem for p in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    assert notebooks == {e.split("/")[1] for e in entries if e.startswith("notebooks/")}
+
+
+def test_nothing_is_loaded_from_outside(pages):
+    outside = [
+        (path.name, element[attribute])
+        for path, page in pages.items()
+        for tag, attribute in LOADED.items()
+        for element in page.find_all(tag, attrs={attribute: True})
+        if urlsplit(element[attribute]).netloc and "canonical" not in element.get("rel", [])
+    ]
+    assert not outside
+
+
+def test_every_link_and_fragment_resolves(pages):
+    ids = {
+        path: {e["id"] for e in page.find_all(id=True)}
+        | {e["name"] for e in page.select("a[name]")}
+        for path, page in pages.items()
+    }
+    broken = []
+    for path, page in pages.items():
+        for anchor in page.find_all("a", href=True):
+            parts = urlsplit(anchor["href"])
+            if parts.scheme in ("http", "https", "mailto") or anchor["href"] in ("#", ""):
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            missing = not target.exists()
+            if missing or (parts.fragment and unquote(parts.fragment) not in ids.get(target, ())):
+                broken.append((path.name, anchor["href"]))
+    assert not broken
+
+
+def test_every_image_is_described(articles):
+    bare = [
+        (path.name, image.get("src"))
+        for path, article in articles.items()
+        for image in article.find_all("img")
+        if len(image.get("alt", "")) < 20 or Path(image["src"]).name in image["alt"]
+    ]
+    assert not bare
+
+
+def test_no_leftovers_in_the_text(articles):
+    found = [
+        (path.name, match[0])
+        for path, article in articles.items()
+        if path.name != "api.html"
+        for match in LEFTOVERS.finditer(article.get_text())
+    ]
+    assert not found
+
+
+def test_no_unresolved_markup_in_the_text(articles):
+    found = [
+        (path.name, match[0])
+        for path, article in articles.items()
+        for text in article.find_all(string=re.compile(r"\{[a-z:]+\}`|`{3}|(?<!\w)\*\*\w+\*\*"))
+        if not text.find_parent(["code", "pre", "script", "style"])
+        for match in re.finditer(r"\S*(\{[a-z:]+\}`|`{3}|(?<!\w)\*\*\w+\*\*)\S*", text)
+    ]
+    assert not found
+
+
+def test_every_page_has_one_top_heading(articles):
+    assert {path.name: len(a.find_all("h1")) for path, a in articles.items()} == {
+        path.name: 1 for path in articles
+    }
+
+
+def test_tables_offer_the_data_they_show(book, articles):
+    record = json.loads((Project("quick").executed / "run.json").read_text())
+    checked = 0
+    for stem in record["notebooks"]:
+        executed = json.loads((Project("quick").executed / f"{stem}.ipynb").read_text())
+        outputs = [o for c in executed["cells"] for o in c.get("outputs", [])]
+        tables = [o["metadata"]["table"] for o in outputs if "table" in o.get("metadata", {})]
+        page = book / "notebooks" / f"{stem}.html"
+        links = {
+            Path(a["href"]).name: page.parent / a["href"]
+            for a in articles[page].select("a.download")
+        }
+        for table in tables:
+            assert links[f"{table['name']}.csv"].read_text() == table["csv"]
+            checked += 1
+    assert checked
+
+
+def test_the_quick_book_says_that_it_is_no_result(pages, book):
+    assert "Its numbers are not results" in pages[book / "index.html"].get_text()
+
+
+def test_the_run_record_names_parameters_versions_and_corpus(articles, book):
+    text = articles[book / "run_record.html"].get_text()
+    record = json.loads((Project("quick").executed / "run.json").read_text())
+    for version in record["versions"].values():
+        assert version in text
+    for digest in record["corpus"].values():
+        assert digest in text
+    for entry in record["notebooks"].values():
+        assert all(name in text for name in entry["parameters"])

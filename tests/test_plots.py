@@ -1,0 +1,137 @@
+"""Figures show the data they are given, in the project's colours."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex, to_rgb
+
+from analysis_lib import plots
+from analysis_lib.errors import InputError
+from analysis_lib.faults import CATEGORIES
+
+
+@pytest.fixture(autouse=True)
+def canvas():
+    with mpl.rc_context():
+        mpl.use("agg")
+        plots.use_style()
+        yield
+    plt.close("all")
+
+
+@pytest.fixture
+def scores():
+    windows = [0, 1, 5]
+    frame = pd.DataFrame(
+        {
+            "strategy": ["E4"] * 3 + ["E1"] * 3,
+            "window": windows * 2,
+            "score": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7],
+        }
+    )
+    return frame.assign(low=frame.score - 0.1, high=frame.score + 0.05)
+
+
+def labels(owner):
+    return [text.get_text() for text in owner.get_legend().get_texts()]
+
+
+def test_every_category_has_a_colour_of_its_own():
+    assert set(plots.CATEGORY_COLORS) >= {*CATEGORIES, "Healthy"}
+    assert len(set(plots.CATEGORY_COLORS.values())) == len(plots.CATEGORY_COLORS)
+
+
+def lab(color):
+    """CIE L*a*b* of an sRGB colour (D65)."""
+    rgb = np.array(to_rgb(color))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    weights = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.array(weights) @ linear / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("colors", [plots.CATEGORY_COLORS, plots.STRATEGY_COLORS])
+def test_colours_can_be_told_apart(colors):
+    points = [lab(color) for color in colors.values()]
+    distances = [np.linalg.norm(a - b) for i, a in enumerate(points) for b in points[:i]]
+    assert min(distances) > 20
+
+
+def test_figures_are_opaque():
+    figure = plt.figure()
+    assert to_hex(figure.get_facecolor()) == "#ffffff" and not mpl.rcParams["savefig.transparent"]
+
+
+def test_the_gap_over_windows(scores):
+    ax = plots.plot_gap_windows(scores.sample(frac=1, random_state=0), chance=0.25)
+    first, second, chance = ax.get_lines()
+    assert list(first.get_ydata()) == [0.5, 0.6, 0.7] and list(second.get_xdata()) == [0, 1, 5]
+    assert first.get_color() == plots.STRATEGY_COLORS["E1"]
+    assert list(chance.get_ydata()) == [0.25, 0.25]
+    assert labels(ax) == ["E1 rows", "E4 programs", "chance"]
+    assert len(ax.collections) == 2
+    assert first.get_marker() != second.get_marker()
+
+
+def test_gap_bars_show_scores_and_asymmetric_intervals(scores):
+    rows = scores[scores["window"] == 5].assign(technique="DeepFD")
+    ax = plots.plot_gap_bars(rows)
+    assert sorted(patch.get_height() for patch in ax.patches) == [0.4, 0.7]
+    ends = [line.get_segments()[0] for line in ax.collections]
+    assert sorted((round(e[0][1], 6), round(e[1][1], 6)) for e in ends) == [
+        (0.3, 0.45),
+        (0.6, 0.75),
+    ]
+    assert labels(ax) == ["E1 rows", "E4 programs"]
+
+
+def test_the_recall_matrix_writes_its_cells():
+    recall = pd.DataFrame({"Loss": [0.5, np.nan], "Layer": [1.0, 0.25]}, index=["p", "q"])
+    ax = plots.plot_recall_matrix(recall)
+    assert [t.get_text() for t in ax.texts] == ["0.50", "1.00", "0.25"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["p", "q"]
+
+
+def test_class_balance_stacks_to_the_number_of_runs():
+    runs = pd.DataFrame(
+        {"program": list("ppppq"), "category": ["Loss", "Loss", "Layer", "Healthy", "Layer"]}
+    )
+    ax = plots.plot_class_balance(runs)
+    assert max(p.get_x() + p.get_width() for p in ax.patches) == 4
+    assert labels(ax) == ["Healthy", "Loss", "Layer"]
+    assert to_hex(ax.containers[1].patches[0].get_facecolor()) == plots.CATEGORY_COLORS["Loss"]
+
+
+def test_traces_have_a_panel_per_channel_and_a_line_per_run():
+    epochs = pd.DataFrame(
+        {
+            "run_id": ["a", "a", "b", "b", "c", "c"],
+            "epoch": [-1, 0] * 3,
+            "category": ["Loss"] * 4 + ["Healthy"] * 2,
+            "train_loss": [1.0, 0.5, 2.0, 1.0, 3.0, 0.1],
+            "grad_norm": [1.0] * 6,
+        }
+    )
+    figure = plots.plot_traces(
+        epochs, ["train_loss", "grad_norm"], label="category", log=["train_loss"]
+    )
+    left, right = figure.axes
+    assert [list(line.get_ydata()) for line in left.get_lines()] == [[1, 0.5], [2, 1], [3, 0.1]]
+    colors = [line.get_color() for line in right.get_lines()]
+    assert colors == [plots.CATEGORY_COLORS[c] for c in ("Loss", "Loss", "Healthy")]
+    assert (left.get_yscale(), right.get_yscale()) == ("log", "linear")
+    [legend] = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Loss", "Healthy"]
+
+
+def test_tables_that_do_not_fit_are_refused(scores):
+    with pytest.raises(InputError, match="plot_gap_windows needs the columns .* no 'score' found"):
+        plots.plot_gap_windows(scores.drop(columns="score"))
+    with pytest.raises(InputError, match="without rows"):
+        plots.plot_gap_windows(scores.iloc[:0])
+    with pytest.raises(InputError, match="unknown strategy 'E9'"):
+        plots.plot_gap_windows(scores.assign(strategy="E9"))
+    with pytest.raises(InputError, match="unknown category 'Los'; did you mean 'Loss'"):
+        plots.plot_class_balance(pd.DataFrame({"program": ["p"], "category": ["Los"]}))
