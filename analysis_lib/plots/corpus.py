@@ -80,16 +80,16 @@ def plot_applicability(applies: pd.DataFrame, categories: Sequence[str]) -> plt.
             f"plot_applicability got {len(applies)} operators and {len(categories)} categories; "
             "expected one category per operator, and at least one"
         )
-    ax = plt.subplots(figsize=(0.34 * applies.shape[1] + 4.0, 0.24 * len(applies) + 2.2))[1]
+    ax = plt.subplots(figsize=(0.34 * applies.shape[1] + 1.6, 0.26 * len(applies) + 3.0))[1]
     rows, columns = np.nonzero(applies.to_numpy())
     colors = [color_of(categories[row]) for row in rows]
-    ax.scatter(columns, rows, s=90, marker="s", c=colors)
-    ax.set_xticks(range(applies.shape[1]), applies.columns, rotation=45, ha="right", fontsize=9)
-    ax.set_yticks(range(len(applies)), applies.index, fontsize=9)
+    ax.scatter(columns, rows, s=80, marker="s", c=colors)
+    ax.set_xticks(range(applies.shape[1]), applies.columns, rotation=90, fontsize=11)
+    ax.set_yticks(range(len(applies)), applies.index, fontsize=11)
     ax.set(ylim=(len(applies) - 0.5, -0.5), xlabel="", ylabel="")
     for category in dict.fromkeys(categories):
         ax.scatter([], [], s=60, marker="s", color=color_of(category), label=category)
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2, fontsize=11)
     return ax
 
 
