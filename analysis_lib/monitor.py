@@ -8,25 +8,18 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from analysis_lib.activations import (
+    activation_channels,
+    is_activation,
+    watch_activation,
+    watch_layer,
+)
 from analysis_lib.channels import CHANNELS, LAYER_CHANNELS
 from analysis_lib.curvature import gradient, layers, product, rademacher, undisturbed
 from analysis_lib.errors import InputError, unknown
 from analysis_lib.flags import deepfd_flags, default_columns
-from analysis_lib.programs.design import Activation
 
 __all__ = ["Monitor"]
-
-_RECTIFIERS = {"relu", "relu6"}
-_SATURATING = {"sigmoid", "tanh", "hard_sigmoid", "softsign", "hardsigmoid", "hardtanh"}
-
-
-def _kind(module: nn.Module) -> str:
-    return module.kind if isinstance(module, Activation) else type(module).__name__.lower()
-
-
-def _is_activation(module: nn.Module) -> bool:
-    builtin = type(module).__module__ == "torch.nn.modules.activation"
-    return isinstance(module, Activation) or (builtin and not list(module.children()))
 
 
 class Monitor:
@@ -259,11 +252,10 @@ class Monitor:
         modules = dict(self._model.named_modules())
         for layer in self._layers:
             module = modules["" if layer == "(model)" else layer]
-            handles.append(module.register_forward_hook(_watch_layer(outputs[layer])))
+            handles.append(module.register_forward_hook(watch_layer(outputs[layer])))
         for module in modules.values():
-            if _is_activation(module):
-                hook = _watch_activation(activations, _kind(module))
-                handles.append(module.register_forward_hook(hook))
+            if is_activation(module):
+                handles.append(module.register_forward_hook(watch_activation(activations, module)))
         try:
             with undisturbed(self._model, seed=self._seed):
                 loss = self._loss(self._model(*self._inputs), self._target)
@@ -333,7 +325,7 @@ class Monitor:
                 "weight_abs_max": np.abs(w).max(),
                 "weight_large_count": np.count_nonzero(np.abs(w) > 10),
                 "weight_nonfinite": np.count_nonzero(~np.isfinite(w)),
-                **_activation_channels(activations),
+                **activation_channels(activations),
                 "hvp_norm": _length(sizes["hv"]) / _length(sizes["v"]),
                 **_five("hvp_layer", relative),
                 "hvp_rayleigh": dots.sum() / _length(sizes["v"]) ** 2,
@@ -367,35 +359,3 @@ def _five(name: str, values: np.ndarray) -> dict[str, float]:
             f"{name}_min": values.min(),
             f"{name}_median": np.median(values),
         }
-
-
-def _watch_layer(seen: list) -> Callable:
-    def hook(module, inputs, output) -> None:
-        out = (output[0] if isinstance(output, tuple) else output).detach()
-        seen.append((float(out.mean()), float(out.std(correction=0))))
-
-    return hook
-
-
-def _watch_activation(seen: list, kind: str) -> Callable:
-    def hook(module, inputs, output) -> None:
-        out, before = output.detach(), inputs[0].detach()
-        dead = float((out <= 0).float().mean()) if kind in _RECTIFIERS else 0.0
-        beyond = float((before.abs() > 5).float().mean()) if kind in _SATURATING else 0.0
-        bad = int((~torch.isfinite(out)).sum())
-        seen.append((float(out.mean()), float(out.std(correction=0)), dead, beyond, bad))
-
-    return hook
-
-
-def _activation_channels(seen: list[tuple]) -> dict[str, float]:
-    mean, std, dead, beyond, bad = np.array(seen or [(0.0,) * 5]).T
-    return {
-        "act_mean": mean.mean(),
-        "act_std": std.mean(),
-        "act_dead_share": dead.mean(),
-        "act_dead_share_max": dead.max(),
-        "act_saturated_share": beyond.mean(),
-        "act_saturated_share_max": beyond.max(),
-        "act_nonfinite": bad.sum(),
-    }
