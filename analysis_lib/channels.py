@@ -9,11 +9,17 @@ a regression, dead share without ReLU) is NaN.
 __all__ = ["CHANNELS", "GROUPS", "LAYER_CHANNELS"]
 
 _METRICS = {
-    "train_loss": ("loss", "mean loss over the training set in evaluation mode"),
-    "valid_loss": ("loss", "mean loss over the validation set in evaluation mode"),
-    "train_metric": ("metric", "the program's metric on the training set"),
+    "train_loss": (
+        "loss",
+        "mean of the batch losses, penalties included; at init, of 512 rows without",
+    ),
+    "valid_loss": ("loss", "loss of the validation rows in evaluation mode, without penalties"),
+    "train_metric": ("metric", "the program's metric on the outputs of the epoch's batches"),
     "valid_metric": ("metric", "the program's metric on the validation set"),
-    "train_accuracy": ("share", "accuracy on the training set; NaN without classes"),
+    "train_accuracy": (
+        "share",
+        "accuracy on the outputs of the epoch's batches; NaN without classes",
+    ),
     "valid_accuracy": ("share", "accuracy on the validation set; NaN without classes"),
     "probe_loss": ("loss", "loss on the probe batch"),
 }

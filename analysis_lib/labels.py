@@ -12,6 +12,7 @@ __all__ = [
     "FAULT_CLASSES_4",
     "FAULT_CLASSES_6",
     "UNTYPED_OPERATORS",
+    "equivalent_configurations",
     "exact_sign_flip",
     "killed_configurations",
     "label_runs",
@@ -239,12 +240,15 @@ def select_runs(
     """Return the labelled runs that take part in fault typing.
 
     These are runs of killed faults with a complete trace (status "ok" or "nonfinite"), without
-    :data:`UNTYPED_OPERATORS`.
+    :data:`UNTYPED_OPERATORS`. Of configurations that train bit for bit alike
+    (:func:`equivalent_configurations`) the first is kept, and none if their labels differ: the
+    same training can neither stand on both sides of a fold nor have two causes.
 
     Parameters
     ----------
     runs : DataFrame
-        Columns operator, status, label (and killed, where there is one).
+        Columns operator, status, label; with program, configuration, seed and weights_digest,
+        equivalent configurations are dropped, too.
     classes : iterable of str or None
         Labels to keep; None keeps every category present.
     healthy : bool, default=False
@@ -277,7 +281,57 @@ def select_runs(
         )
     wanted |= {HEALTHY_CATEGORY} if healthy else set()
     keep = runs["label"].isin(wanted) & runs["status"].isin(COMPLETE)
+    if "weights_digest" in runs:
+        keep &= ~runs["configuration"].isin(_superfluous(runs))
     return runs[keep & ~runs["operator"].isin(UNTYPED_OPERATORS)]
+
+
+def equivalent_configurations(runs: pd.DataFrame) -> pd.DataFrame:
+    """Find configurations of one program that train bit for bit alike.
+
+    Two configurations are equivalent if, for every seed, they end with the same weights; runs
+    that did not end well are not compared. Different operators can amount to the same training,
+    such as two losses whose gradients agree for one output.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Columns program, configuration, seed, status, weights_digest, label.
+
+    Returns
+    -------
+    DataFrame indexed by configuration
+        ``first``, the first configuration of its group, and ``label``; only configurations that
+        have an equivalent.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"program": "p", "configuration": list("abc"), "seed": 0,
+    ...                      "status": "ok", "weights_digest": list("xxy"), "label": list("uvw")})
+    >>> equivalent_configurations(runs)["first"].to_dict()
+    {'a': 'a', 'b': 'a'}
+    """
+    needed = ("program", "configuration", "seed", "status", "weights_digest", "label")
+    _require(runs, "runs", needed)
+    ordered = runs.sort_values(["configuration", "seed"])
+    table = ordered.groupby("configuration").agg(
+        program=("program", "first"),
+        label=("label", "first"),
+        well=("status", lambda s: (s == "ok").all()),
+        weights=("weights_digest", ",".join),
+    )
+    table = table[table["well"]]
+    groups = table.groupby(["program", "weights"])["label"]
+    table = table.assign(
+        first=groups.transform(lambda s: s.index[0]), size=groups.transform("size")
+    )
+    return table.loc[table["size"] > 1, ["first", "label"]]
+
+
+def _superfluous(runs: pd.DataFrame) -> set:
+    alike = equivalent_configurations(runs)
+    ambiguous = alike.groupby("first")["label"].transform(lambda s: s.nunique(dropna=False) > 1)
+    return set(alike.index[ambiguous | (alike.index != alike["first"])])
 
 
 def _require(table: pd.DataFrame, name: str, columns: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from analysis_lib.errors import InputError
 from analysis_lib.labels import (
     FAULT_CLASSES_4,
+    equivalent_configurations,
     exact_sign_flip,
     killed_configurations,
     label_runs,
@@ -258,3 +259,31 @@ def test_bad_tables_are_named():
         label_runs(runs, make_epochs(runs).drop(columns="valid_loss"))
     with pytest.raises(InputError, match="twice"):
         label_runs(pd.concat([runs, runs]), make_epochs(runs))
+
+
+def twins(**changes):
+    """Three configurations of one program with two seeds; a and b end with the same weights."""
+    runs = pd.DataFrame(
+        {
+            "program": "p",
+            "configuration": list("aabbcc"),
+            "operator": "LCH",
+            "seed": [0, 1] * 3,
+            "status": "ok",
+            "weights_digest": ["x", "y", "x", "y", "x", "z"],
+            "label": "Loss",
+        }
+    )
+    return runs.assign(**changes)
+
+
+def test_configurations_that_train_alike_are_found():
+    assert equivalent_configurations(twins())["first"].to_dict() == {"a": "a", "b": "a"}
+    assert equivalent_configurations(twins(program=list("ppqqpp"))).empty
+    assert equivalent_configurations(twins(status=["ok", "nonfinite"] * 3)).empty
+
+
+def test_of_alike_configurations_one_takes_part_or_none_if_their_causes_differ():
+    assert select_runs(twins(), ["Loss"])["configuration"].unique().tolist() == ["a", "c"]
+    mixed = twins(label=["Loss"] * 2 + ["Activation"] * 2 + ["Loss"] * 2)
+    assert select_runs(mixed, ["Loss"])["configuration"].unique().tolist() == ["c"]

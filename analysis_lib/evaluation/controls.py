@@ -3,7 +3,8 @@
 =================== ============================== ==========================================
 control             keeps                          destroys
 =================== ============================== ==========================================
-permuted labels     class mix of every program     the link of features and labels in programs
+permuted runs       class mix of every program     the link of features and labels in programs
+permuted configs    the same; seeds stay together  what labels mean, not that seeds share one
 renamed classes     groups of runs in a program    the meaning of a class across programs
 prior oracle        class mix of every program     everything else
 program identity    class mix, identity            everything else

@@ -12,6 +12,7 @@ import sklearn
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.predict import cross_predict
+from analysis_lib.evaluation.splits import make_splits
 from analysis_lib.features import FeatureSet, extract
 from analysis_lib.techniques import Technique, get_technique
 
@@ -50,8 +51,8 @@ def run_study(
         See :func:`analysis_lib.evaluation.predict.cross_predict`.
     cache : path, optional
         Folder for finished predictions (Parquet, one file per combination). A file is used again
-        if the features, the runs and their labels, the estimator with its parameters, the options,
-        the version of scikit-learn and ``content_hash`` are the same.
+        if the features, the runs, their labels and folds, the estimator with its parameters, the
+        options, the version of scikit-learn and ``content_hash`` are the same.
     content_hash : str
         Anything else that the results depend on, such as the corpus's hash or a code version.
 
@@ -72,6 +73,10 @@ def run_study(
         raise InputError("nothing to do: give at least one technique, window and strategy")
     table = getattr(epochs, "epochs", epochs)
     table = table[table["run_id"].isin(runs["run_id"])]
+    folds = {
+        s: make_splits(runs, strategy=s, label=label, random_state=random_state, n_splits=n_splits)
+        for s in dict.fromkeys(strategies)
+    }
     features, parts = {}, []
     for technique, window, strategy in asked:
         key = (technique.feature_set, window)
@@ -85,13 +90,21 @@ def run_study(
         }
         file = None
         if cache is not None:
-            digest = _digest(x, runs, label, technique, strategy, options, content_hash)
+            setting = {"label": label, "options": options, "content": content_hash}
+            digest = _digest(x, runs, folds[strategy], technique, strategy, setting)
             file = Path(cache) / f"{digest}.parquet"
         if file is not None and file.exists():
             predictions = pd.read_parquet(file)
         else:
             predictions = cross_predict(
-                features[key], runs, technique, strategy, label, n_jobs=n_jobs, **options
+                features[key],
+                runs,
+                technique,
+                strategy,
+                label,
+                splits=folds[strategy],
+                n_jobs=n_jobs,
+                **options,
             )
             if file is not None:
                 _write(predictions, file)
@@ -107,22 +120,21 @@ def _tag(predictions: pd.DataFrame, technique: str, window: int, strategy: str) 
     return predictions
 
 
-def _digest(x, runs, label, technique, strategy, options, content_hash) -> str:
+def _digest(x, runs, folds, technique, strategy, setting) -> str:
     names = [c for c in ("run_id", "program", "configuration", "family", "operator") if c in runs]
     feature_set = technique.feature_set
     name = feature_set.name if isinstance(feature_set, FeatureSet) else feature_set
     text = {
         "technique": [technique.name, name, str(technique.make_estimator(0).get_params())],
         "strategy": strategy,
-        "label": label,
         "columns": list(map(str, x.columns)),
-        "options": options,
-        "content": content_hash,
+        **setting,
         "sklearn": sklearn.__version__,
     }
     digest = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
     digest.update(x.to_numpy(dtype=float).tobytes())
-    digest.update(runs[[*names, label]].astype(str).to_csv(index=False).encode())
+    digest.update(runs[[*names, setting["label"]]].astype(str).to_csv(index=False).encode())
+    digest.update(folds.astype(str).to_csv(index=False).encode())
     return digest.hexdigest()[:32]
 
 

@@ -272,6 +272,18 @@ def remove_layer(program: Program, setup: Setup, *, layer: str) -> Setup:
 # Weights ---------------------------------------------------------------------------------------
 
 
+HARMFUL_INIT = ("zeros", "ones", "constant", "wide_normal")
+
+
+def _sample_init(program: Program, rng: np.random.Generator) -> dict:
+    layer = ALL if rng.random() < 0.6 else _pick(rng, _weighted(program)[:-1])
+    init = _pick(rng, HARMFUL_INIT)
+    present = {s.name: s.options.get("init") for s in program.slots()}
+    if present.get(layer) == init:
+        init = next(other for other in HARMFUL_INIT if other != init)
+    return {"layer": layer, "init": init}
+
+
 @operator(
     "WCI",
     category="Weights",
@@ -283,10 +295,7 @@ def remove_layer(program: Program, setup: Setup, *, layer: str) -> Setup:
         ),
         "init": Parameter(str, "initializer", choices=tuple(INITIALIZERS)),
     },
-    sample=lambda p, rng: {
-        "layer": ALL if rng.random() < 0.6 else _pick(rng, _weighted(p)[:-1]),
-        "init": _pick(rng, ("zeros", "ones", "constant", "wide_normal")),
-    },
+    sample=_sample_init,
     weight=4.0,
 )
 def change_initial_weights(program: Program, setup: Setup, *, layer: str, init: str) -> Setup:

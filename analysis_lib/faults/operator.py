@@ -192,8 +192,8 @@ def faulty_setup(configuration: Configuration) -> Setup:
     Raises
     ------
     InputError
-        If the program, operator or a parameter is unknown or out of range, or the operator does
-        not apply to the program.
+        If the program, operator or a parameter is unknown or out of range, the operator does
+        not apply to the program, or it would change nothing.
 
     Examples
     --------
@@ -203,7 +203,22 @@ def faulty_setup(configuration: Configuration) -> Setup:
     program = get_program(configuration.program)
     chosen = get_operator(configuration.operator)
     parameters = chosen.check(program, configuration.parameters)
-    return chosen.change(program, program.setup, **parameters)
+    setup = chosen.change(program, program.setup, **parameters)
+    if chosen.id != HEALTHY and _effective(program, setup) == program.setup:
+        raise InputError(
+            f"{configuration.key} would change nothing: these are the values of the healthy program"
+        )
+    return setup
+
+
+def _effective(program: Program, setup: Setup) -> Setup:
+    """Return the setup without edits that repeat what the healthy slot holds."""
+    healthy = {slot.name: slot.options for slot in program.slots()}
+    edits = {
+        slot: {k: v for k, v in edit.items() if healthy.get(slot, {}).get(k) != v}
+        for slot, edit in setup.edits.items()
+    }
+    return replace(setup, edits={slot: edit for slot, edit in edits.items() if edit})
 
 
 @operator(

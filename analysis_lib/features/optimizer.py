@@ -9,7 +9,7 @@ __all__ = ["CHANNELS", "STEP_CHANNELS", "optimizer_features"]
 
 STEP_CHANNELS = tuple(
     (
-        "step_grad_norm_mean step_grad_norm_std step_grad_norm_max grad_noise clip_share "
+        "step_grad_norm_mean step_grad_norm_std step_grad_norm_max grad_noise "
         "update_ratio update_norm epoch_change first_moment_norm second_moment_norm"
     ).split()
 )

@@ -61,6 +61,22 @@ def test_an_integer_serves_as_a_float():
     assert setup_of("snn_wine", "HLR", factor=10) == setup_of("snn_wine", "HLR", factor=10.0)
 
 
+@pytest.mark.parametrize(
+    ("program", "id", "parameters"),
+    [
+        ("snn_wine", "HLR", {"factor": 1.0}),
+        ("snn_wine", "HBS", {"size": 16}),
+        ("snn_wine", "ACH", {"layer": "all", "activation": "selu"}),
+        ("snn_wine", "LCN", {"layer": "hidden1", "units": 32}),
+        ("snn_wine", "RCD", {"layer": "all", "rate": 0.05}),
+        ("widedeep_churn", "WCI", {"layer": "wide", "init": "zeros"}),
+    ],
+)
+def test_a_fault_that_changes_nothing_is_refused(program, id, parameters):
+    with pytest.raises(InputError, match="would change nothing"):
+        setup_of(program, id, **parameters)
+
+
 def test_an_id_cannot_be_taken_twice():
     with pytest.raises(InputError, match="'HLR' is registered already"):
         operator("HLR", category="Loss", title="", source="")(lambda program, setup: setup)
