@@ -78,7 +78,8 @@ def evaluation_gap(
     ----------
     predictions_by_strategy : mapping of str to DataFrame
         For "E1", "E2", "E4" (two of them at least; more strategies are scored but not
-        differenced): run_id, program, label, predicted, of the same runs.
+        differenced): run_id, program, label, predicted, of the same runs; a column ``repeat``
+        where folds were drawn several times.
     min_runs : int, default=5
         Cells with fewer runs do not enter program-macro recall.
     level : float, default=0.95
@@ -146,9 +147,14 @@ def _same_runs(given: Mapping[str, pd.DataFrame]) -> None:
     for strategy, predictions in given.items():
         if "run_id" not in predictions:
             raise InputError(f"the predictions of {strategy} have no column run_id")
-        if predictions["run_id"].duplicated().any():
-            raise InputError(f"a run has several predictions under {strategy}; score one at a time")
-        key = predictions.set_index("run_id")[["program", "label"]].astype(str).sort_index()
+        unit = ["run_id", "repeat"] if "repeat" in predictions else ["run_id"]
+        if predictions.duplicated(unit).any() or predictions["run_id"].value_counts().nunique() > 1:
+            raise InputError(
+                f"runs have unequal or several predictions under {strategy}; give one per run, "
+                "or one per run and repeat in a column 'repeat'"
+            )
+        key = predictions.drop_duplicates("run_id").set_index("run_id")
+        key = key[["program", "label"]].astype(str).sort_index()
         if reference is not None and not key.equals(reference[1]):
             raise InputError(
                 f"the predictions of {reference[0]} and {strategy} are not of the same runs "

@@ -338,6 +338,7 @@ def _flipped_means(d: np.ndarray, n_resamples: int, random_state: int) -> np.nda
 def _counts(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     cells = recall_cells(predictions)
     table = cells.pivot(index="program", columns="label", values=["correct", "runs"]).fillna(0)
+    table = table.astype(float)
     return table["correct"], table["runs"]
 
 

@@ -40,7 +40,8 @@ def recall_cells(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.D
     Parameters
     ----------
     predictions : DataFrame
-        One row per run with program, label, predicted.
+        One row per run with program, label, predicted; with a column ``repeat`` one row per run
+        and repeat, over which counts are averaged.
     min_runs : int, default=5
 
     Returns
@@ -69,6 +70,8 @@ def recall_cells(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.D
     correct = predictions["label"].astype(str) == predictions["predicted"].astype(str)
     grouped = correct.groupby([predictions["program"], predictions["label"].astype(str)])
     cells = grouped.agg(runs="size", correct="sum").reset_index()
+    if "repeat" in predictions and (repeats := predictions["repeat"].nunique()) > 1:
+        cells[["runs", "correct"]] /= repeats
     return cells.assign(recall=cells["correct"] / cells["runs"], averaged=cells["runs"] >= min_runs)
 
 

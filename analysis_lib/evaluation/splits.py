@@ -29,12 +29,15 @@ class Strategy:
         Columns of ``runs`` whose values training and test never share.
     assign : callable
         From (runs, classes, n_splits, rng) to the fold of every run.
+    drawn : bool
+        Whether folds are drawn at random, so that repeating them averages over the draw.
     """
 
     name: str
     title: str
     disjoint: tuple[str, ...]
     assign: Callable[[pd.DataFrame, np.ndarray, int, np.random.Generator], np.ndarray]
+    drawn: bool = False
 
 
 def _rows(runs, classes, n_splits, rng):
@@ -93,8 +96,14 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
     {
         s.name: s
         for s in (
-            Strategy("E1", "rows: any run", (), _rows),
-            Strategy("E2", "configurations: seen program", ("configuration",), _configurations),
+            Strategy("E1", "rows: any run", (), _rows, drawn=True),
+            Strategy(
+                "E2",
+                "configurations: seen program",
+                ("configuration",),
+                _configurations,
+                drawn=True,
+            ),
             Strategy("E4", "programs: unseen program", ("program",), _groups("program")),
             Strategy("E5", "families: unseen architecture family", ("family",), _groups("family")),
             Strategy(

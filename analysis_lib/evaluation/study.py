@@ -12,7 +12,7 @@ import sklearn
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.predict import cross_predict
-from analysis_lib.evaluation.splits import make_splits
+from analysis_lib.evaluation.splits import get_strategy, make_splits
 from analysis_lib.features import FeatureSet, extract
 from analysis_lib.techniques import Technique, get_technique
 
@@ -29,6 +29,7 @@ def run_study(
     strategies: Iterable[str] = ("E1", "E2", "E4"),
     random_state: int = 0,
     n_splits: int = 5,
+    repeats: int = 1,
     probabilities: bool = False,
     n_jobs: int = 1,
     cache: str | Path | None = None,
@@ -49,6 +50,9 @@ def run_study(
     strategies : iterable of str
     random_state, n_splits, probabilities, n_jobs
         See :func:`analysis_lib.evaluation.predict.cross_predict`.
+    repeats : int, default=1
+        How often folds that are drawn at random (E1, E2) are drawn, with random states from
+        ``random_state`` on.
     cache : path, optional
         Folder for finished predictions (Parquet, one file per combination). A file is used again
         if the features, the runs, their labels and folds, the estimator with its parameters, the
@@ -59,8 +63,8 @@ def run_study(
     Returns
     -------
     DataFrame
-        technique, window, strategy, then the columns of ``cross_predict``; one row per run and
-        combination.
+        technique, window, strategy, repeat, then the columns of ``cross_predict``; one row per
+        run and combination.
 
     Raises
     ------
@@ -68,30 +72,32 @@ def run_study(
         As ``extract`` and ``cross_predict``; and if nothing is asked for.
     """
     chosen = [get_technique(t) if isinstance(t, str) else t for t in techniques]
-    asked = list(product(chosen, windows, strategies))
+    if type(repeats) is not int or repeats < 1:
+        raise InputError(f"repeats is {repeats!r}; expected an integer of at least 1")
+    asked = [
+        (technique, window, strategy, repeat)
+        for technique, window, strategy in product(chosen, windows, strategies)
+        for repeat in range(repeats if get_strategy(strategy).drawn else 1)
+    ]
     if not asked:
         raise InputError("nothing to do: give at least one technique, window and strategy")
     table = getattr(epochs, "epochs", epochs)
     table = table[table["run_id"].isin(runs["run_id"])]
-    folds = {
-        s: make_splits(runs, strategy=s, label=label, random_state=random_state, n_splits=n_splits)
-        for s in dict.fromkeys(strategies)
-    }
-    features, parts = {}, []
-    for technique, window, strategy in asked:
+    features, folds, parts = {}, {}, []
+    for technique, window, strategy, repeat in asked:
         key = (technique.feature_set, window)
         if key not in features:
             features = {key: extract(table, technique.feature_set, window=window)}
         x = features[key].reindex(runs["run_id"])
-        options = {
-            "random_state": random_state,
-            "n_splits": n_splits,
-            "probabilities": probabilities,
-        }
+        options = {"random_state": random_state + repeat, "n_splits": n_splits}
+        if (strategy, repeat) not in folds:
+            folds[strategy, repeat] = make_splits(runs, strategy=strategy, label=label, **options)
+        splits = folds[strategy, repeat]
+        options["probabilities"] = probabilities
         file = None
         if cache is not None:
             setting = {"label": label, "options": options, "content": content_hash}
-            digest = _digest(x, runs, folds[strategy], technique, strategy, setting)
+            digest = _digest(x, runs, splits, technique, strategy, setting)
             file = Path(cache) / f"{digest}.parquet"
         if file is not None and file.exists():
             predictions = pd.read_parquet(file)
@@ -102,20 +108,19 @@ def run_study(
                 technique,
                 strategy,
                 label,
-                splits=folds[strategy],
+                splits=splits,
                 n_jobs=n_jobs,
                 **options,
             )
             if file is not None:
                 _write(predictions, file)
-        parts.append(_tag(predictions, technique.name, window, strategy))
+        tags = {"technique": technique.name, "window": window, "strategy": strategy}
+        parts.append(_tag(predictions, tags | {"repeat": repeat}))
     return pd.concat(parts, ignore_index=True)
 
 
-def _tag(predictions: pd.DataFrame, technique: str, window: int, strategy: str) -> pd.DataFrame:
-    for place, (name, value) in enumerate(
-        {"technique": technique, "window": window, "strategy": strategy}.items()
-    ):
+def _tag(predictions: pd.DataFrame, tags: dict) -> pd.DataFrame:
+    for place, (name, value) in enumerate(tags.items()):
         predictions.insert(place, name, value)
     return predictions
 

@@ -83,3 +83,16 @@ def test_what_cannot_be_compared_is_refused(given):
     twice = pd.concat([given["E4"], given["E4"]])
     with pytest.raises(InputError, match="several predictions"):
         evaluation_gap({"E1": given["E1"], "E4": twice})
+
+
+def test_repeats_average_over_the_draws():
+    runs = pd.DataFrame({"run_id": list("abcd"), "program": list("ppqq"), "label": list("xyxy")})
+    right, wrong = runs.assign(predicted=runs["label"]), runs.assign(predicted="x")
+    both = pd.concat([right.assign(repeat=0), wrong.assign(repeat=1)])
+    gap = evaluation_gap({"E1": both, "E4": wrong}, min_runs=1, n_resamples=10)
+    assert gap.scores.loc["E1", "program_macro_recall"] == 0.75
+    assert gap.decomposition["estimate"].tolist() == [0.25, 0.25]
+    with pytest.raises(InputError, match="one per run and repeat"):
+        evaluation_gap({"E1": both.drop(columns="repeat"), "E4": wrong}, min_runs=1)
+    with pytest.raises(InputError, match="one per run and repeat"):
+        evaluation_gap({"E1": both.iloc[1:], "E4": wrong}, min_runs=1)

@@ -91,3 +91,17 @@ def test_labels_and_values_are_part_of_the_key(epochs, tmp_path):
 def test_nothing_to_do_is_an_error(epochs):
     with pytest.raises(InputError, match="nothing to do"):
         run_study(epochs, RUNS, label="label", techniques=[])
+
+
+def test_only_folds_that_are_drawn_are_drawn_again(epochs):
+    options = OPTIONS | {"techniques": [TREE], "windows": [1]}
+    table = run_study(epochs, RUNS, strategies=["E1", "E4"], repeats=3, **options)
+    assert table.groupby("strategy")["repeat"].nunique().to_dict() == {"E1": 3, "E4": 1}
+    folds = table[table["strategy"] == "E1"].pivot(index="run_id", columns="repeat", values="fold")
+    assert not folds[0].equals(folds[1])
+    x = extract(epochs, SET, window=1)
+    second = cross_predict(x, RUNS, TREE, "E1", "label", random_state=1)
+    shown = table[(table["strategy"] == "E1") & (table["repeat"] == 1)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(shown[second.columns], second)
+    with pytest.raises(InputError, match="repeats is 0"):
+        run_study(epochs, RUNS, strategies=["E1"], repeats=0, **options)
