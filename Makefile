@@ -39,7 +39,7 @@ format: $(READY) ## put code into the project's format
 	@$(VENV)/bin/ruff format
 
 clean: ## delete what was built; the environment and the corpus stay
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build .pytest_cache .ruff_cache notebooks/.ruff_cache .hypothesis
 
 $(READY): requirements.txt analysis_lib/pyproject.toml
 	@if ! $(VENV)/bin/python -c '' 2>/dev/null; then \

@@ -176,7 +176,8 @@ def verify(store: Store = STORE) -> None:
     passed = checks["ok"].fillna(False)
     for check, good in zip(checks.itertuples(), passed, strict=True):
         detail = f": {check.detail}" if check.detail else ""
-        typer.echo(f"{'ok    ' if good else 'failed'} {check.check}{detail}")
+        word = "ok     " if good else "skipped" if check.detail == "not checked" else "failed "
+        typer.echo(f"{word} {check.check}{detail}")
     if not passed.all():
         raise typer.Exit(1)
 

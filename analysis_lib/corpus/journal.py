@@ -130,7 +130,10 @@ class Journal:
             what = "is a folder" if self.path.is_dir() else "is in a folder that does not exist"
             raise InputError(f"{self.path} {what}; expected the path of a journal file")
         if not write and not self.path.exists():
-            raise InputError(f"no journal at {self.path}; `corpus generate` makes one")
+            raise InputError(
+                f"no journal at {self.path}; `corpus generate` makes one "
+                "(a published corpus needs none)"
+            )
         if write:
             self._lock = _acquire(self.path)
         try:

@@ -112,7 +112,9 @@ Corpus.layers = property(_layers, _set_layers, doc="One row per run, snapshot an
 def _repair(path: Path) -> str:
     if path.resolve() == DEFAULT.resolve():
         return "restore it with `git checkout -- data`"
-    return "publish it again from the journal with `python -m analysis_lib corpus publish`"
+    if not any((path / name).is_file() for name in (MANIFEST, "runs.parquet")):
+        return f"expected the folder of a published corpus, such as the shipped one, {DEFAULT}"
+    return "publish it again from its journal with `python -m analysis_lib corpus publish`"
 
 
 def read_manifest(path: str | Path) -> dict:
@@ -176,8 +178,12 @@ def read_part(
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             rows = parquet.metadata.num_rows
-            if rows > _MOST_ROWS or rows != about.get("rows", rows):
-                raise InputError(f"{file} claims {rows} rows; {_repair(path)}")
+            if rows != about.get("rows", rows):
+                raise InputError(
+                    f"{file} has {rows} rows, the manifest says {about['rows']}; {_repair(path)}"
+                )
+            if rows > _MOST_ROWS:
+                raise InputError(f"{file} claims {rows} rows, over {_MOST_ROWS}; {_repair(path)}")
             found = parquet.schema_arrow
             have = pa.schema([f for f in found if f.name in schema.names])
             if problems := check_columns(have, schema, str(file)):

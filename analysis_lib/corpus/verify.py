@@ -287,8 +287,10 @@ def repair(journal_path: str | Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If the journal is in use, or too damaged to be read.
+        If there is no journal, it is in use, or too damaged to be read.
     """
+    if not Path(journal_path).is_file():
+        raise InputError(f"no journal at {journal_path}; `corpus generate` makes one")
     with Journal(journal_path, write=True) as journal:
         torn = [(r.run_id, r.program, r.status) for r in journal.rows() if r.torn]
         journal.remove(run_id for run_id, _, _ in torn)

@@ -57,7 +57,7 @@ class Gap:
 
 
 def evaluation_gap(
-    predictions_by_strategy: Mapping[str, pd.DataFrame],
+    predictions_by_strategy: Mapping[str, pd.DataFrame] | pd.DataFrame,
     *,
     min_runs: int = MIN_RUNS,
     level: float = 0.95,
@@ -76,8 +76,9 @@ def evaluation_gap(
 
     Parameters
     ----------
-    predictions_by_strategy : mapping of str to DataFrame
-        For "E1", "E2", "E4" (two of them at least; more strategies are scored but not
+    predictions_by_strategy : mapping of str to DataFrame, or DataFrame
+        A table with a column ``strategy``, such as ``run_study`` returns for one technique and
+        window, or: for "E1", "E2", "E4" (two of them at least; more strategies are scored but not
         differenced): run_id, program, label, predicted, of the same runs; a column ``repeat``
         where folds were drawn several times.
     min_runs : int, default=5
@@ -103,7 +104,12 @@ def evaluation_gap(
     >>> print(evaluation_gap({"E1": seen, "E4": unseen}, min_runs=1))
     total (E1 - E4): 0.250 [-2.927, 3.427]
     """
-    given = dict(predictions_by_strategy)
+    if isinstance(predictions_by_strategy, pd.DataFrame):
+        if "strategy" not in predictions_by_strategy:
+            raise InputError("the table of predictions has no column 'strategy'")
+        given = {str(s): p for s, p in predictions_by_strategy.groupby("strategy")}
+    else:
+        given = dict(predictions_by_strategy)
     parts = {k: p for k, p in PARTS.items() if p[0] in given and p[1] in given}
     if not parts:
         raise InputError(

@@ -1,9 +1,11 @@
 """Techniques x windows x strategies in one table of predictions, with a cache on disk."""
 
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Iterable
+from functools import cache as cached
 from itertools import product
 from pathlib import Path
 
@@ -55,8 +57,9 @@ def run_study(
         ``random_state`` on.
     cache : path, optional
         Folder for finished predictions (Parquet, one file per combination). A file is used again
-        if the features, the runs, their labels and folds, the estimator with its parameters, the
-        options, the version of scikit-learn and ``content_hash`` are the same.
+        if the features, the runs, their labels and folds, the estimator with its parameters and
+        code, this package's code, the options, the version of scikit-learn and ``content_hash``
+        are the same.
     content_hash : str
         Anything else that the results depend on, such as the corpus's hash or a code version.
 
@@ -130,7 +133,8 @@ def _digest(x, runs, folds, technique, strategy, setting) -> str:
     feature_set = technique.feature_set
     name = feature_set.name if isinstance(feature_set, FeatureSet) else feature_set
     text = {
-        "technique": [technique.name, name, str(technique.make_estimator(0).get_params())],
+        "technique": [technique.name, name, *_identity(technique.make_estimator(0))],
+        "code": _code(),
         "strategy": strategy,
         "columns": list(map(str, x.columns)),
         **setting,
@@ -141,6 +145,29 @@ def _digest(x, runs, folds, technique, strategy, setting) -> str:
     digest.update(runs[[*names, setting["label"]]].astype(str).to_csv(index=False).encode())
     digest.update(folds.astype(str).to_csv(index=False).encode())
     return digest.hexdigest()[:32]
+
+
+def _identity(estimator) -> list[str]:
+    """Parameters of an estimator, and name and source of its class and of all nested ones."""
+    parameters = estimator.get_params()
+    nested = [v for v in parameters.values() if hasattr(v, "get_params")]
+    kinds = sorted({type(e) for e in (estimator, *nested)}, key=lambda k: k.__qualname__)
+    return [str(parameters), *(f"{k.__module__}.{k.__qualname__}\n{_source(k)}" for k in kinds)]
+
+
+def _source(kind: type) -> str:
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # defined in a console, or compiled
+        return ""
+
+
+@cached
+def _code() -> str:
+    """Digest of the modules that turn features into predictions."""
+    here = Path(__file__).parent
+    files = sorted([*here.glob("*.py"), *here.parent.joinpath("techniques").glob("*.py")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _write(predictions: pd.DataFrame, file: Path) -> None:

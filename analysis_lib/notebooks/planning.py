@@ -88,7 +88,8 @@ def plan(project: Project, overrides: Sequence[str] = ()) -> list[Notebook]:
         given = {**(profile.get(path.stem) or {}), **{k: extra[k] for k in extra if k in takes}}
         given = resolve(takes, given, path.name)
         parameters = {name: p.default for name, p in takes.items()} | given
-        chain = digest(chain, _content(path), json.dumps(parameters, sort_keys=True))
+        own = _corpus(parameters.get("corpus_path"), path.name)
+        chain = digest(chain, _content(path), json.dumps(parameters, sort_keys=True), own)
         output = project.executed / path.name
         notebooks.append(Notebook(path.stem, path, output, given, parameters, chain))
     return notebooks
@@ -144,6 +145,19 @@ def _environment(project: Project) -> str:
     library = sorted((project.root / "analysis_lib").rglob("*.py"))
     parts = [part for path in library for part in (project.relative(path), path.read_bytes())]
     return digest(*parts, json.dumps(corpus_digests(project)))
+
+
+def _corpus(folder: object, notebook: str) -> bytes:
+    """Manifest of the corpus that a notebook was given, empty for the shipped one."""
+    if not isinstance(folder, str) or not folder:
+        return b""
+    try:
+        return (Path(folder).expanduser() / "manifest.json").read_bytes()
+    except OSError:
+        raise InputError(
+            f"{notebook}: corpus_path '{folder}' holds no manifest.json; expected the folder of a "
+            "published corpus, as an absolute path"
+        ) from None
 
 
 def corpus_digests(project: Project) -> dict[str, str]:

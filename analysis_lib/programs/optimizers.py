@@ -1,13 +1,15 @@
 """Optimizers by name, with Keras' settings and default learning rates."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
 
 from analysis_lib.errors import unknown
-from analysis_lib.programs.program import Setup
+
+if TYPE_CHECKING:
+    from analysis_lib.programs.program import Setup
 
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 
@@ -30,7 +32,7 @@ OPTIMIZERS: dict[str, _Entry] = {
 """Name to class, settings and the default learning rate (the values DeepCrime's OCH uses)."""
 
 
-def make_optimizer(model: nn.Module, setup: Setup) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, setup: "Setup") -> torch.optim.Optimizer:
     """Return the optimizer of a setup, without the parameters of ``setup.left_out``.
 
     Raises

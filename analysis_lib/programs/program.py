@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from analysis_lib.errors import InputError, unknown
-from analysis_lib.programs.design import Design, Slot, initialize
+from analysis_lib.programs.design import ACTIVATIONS, Design, Slot, initialize
+from analysis_lib.programs.losses import LOSSES
 from analysis_lib.programs.metrics import METRICS
+from analysis_lib.programs.optimizers import OPTIMIZERS
 
 __all__ = [
     "MODALITIES",
@@ -202,7 +204,8 @@ def register(program: Program) -> Program:
     Raises
     ------
     InputError
-        If the name is taken, or the modality, metric or task is unknown.
+        If the name is taken; the modality, metric, task, loss, output or optimizer is unknown;
+        or the batch size or learning rate is out of range.
     """
     if program.name in _REGISTRY:
         raise InputError(f"a program called '{program.name}' is registered already")
@@ -213,6 +216,18 @@ def register(program: Program) -> Program:
     if program.task not in ("classification", "binary", "regression", "generative"):
         raise unknown(
             "task", program.task, ("classification", "binary", "regression", "generative")
+        )
+    for what, name, known in (
+        ("loss", program.setup.loss, LOSSES),
+        ("activation", program.setup.output, ACTIVATIONS),
+        ("optimizer", program.setup.optimizer, OPTIMIZERS),
+    ):
+        if name not in known:
+            raise unknown(what, name, known)
+    if program.setup.batch_size < 2 or not program.setup.lr > 0:
+        raise InputError(
+            f"program '{program.name}' has batch_size {program.setup.batch_size} and lr "
+            f"{program.setup.lr}; expected at least 2 rows and a positive rate"
         )
     _REGISTRY[program.name] = program
     return program

@@ -164,7 +164,7 @@ def damage(store, how):
         ("cut", f"{PART} has .* bytes, the manifest says"),
         ("empty", f"{PART} has 0 bytes, the manifest says"),
         ("text", f"{PART} is damaged"),
-        ("fewer rows", f"{PART} claims 32 rows"),
+        ("fewer rows", f"{PART} has 32 rows, the manifest says 31"),
         ("missing column", "missing column 'hvp_norm'"),
         ("other types", "(?s)column 'epoch' is .*string.*column 'hvp_norm' is double"),
     ],

@@ -96,3 +96,13 @@ def test_repeats_average_over_the_draws():
         evaluation_gap({"E1": both.drop(columns="repeat"), "E4": wrong}, min_runs=1)
     with pytest.raises(InputError, match="one per run and repeat"):
         evaluation_gap({"E1": both.iloc[1:], "E4": wrong}, min_runs=1)
+
+
+def test_a_table_with_a_column_strategy_will_do():
+    given = {s: make_predictions(k) for s, k in SKILL.items()}
+    table = pd.concat(p.assign(strategy=s) for s, p in given.items())
+    expected = evaluation_gap(given, n_resamples=50).decomposition
+    found = evaluation_gap(table, n_resamples=50).decomposition
+    pd.testing.assert_frame_equal(found, expected)
+    with pytest.raises(InputError, match="no column 'strategy'"):
+        evaluation_gap(given["E1"])

@@ -105,3 +105,27 @@ def test_only_folds_that_are_drawn_are_drawn_again(epochs):
     pd.testing.assert_frame_equal(shown[second.columns], second)
     with pytest.raises(InputError, match="repeats is 0"):
         run_study(epochs, RUNS, strategies=["E1"], repeats=0, **options)
+
+
+class _Constant(DecisionTreeClassifier):
+    """Predicts one of the classes, whatever it sees."""
+
+    place = 0
+
+    def predict(self, X):
+        return np.repeat(self.classes_[self.place], len(X))
+
+
+class _Other(_Constant):
+    place = -1
+
+
+def test_another_class_with_the_same_parameters_is_another_technique(epochs, tmp_path):
+    found = [
+        run_study(
+            epochs, RUNS, label="label", techniques=[Technique("same", SET, kind, "")],
+            windows=[1], strategies=["E1"], cache=tmp_path,
+        )["predicted"].unique().tolist()
+        for kind in (lambda seed: _Constant(), lambda seed: _Other())
+    ]  # fmt: skip
+    assert found[0] != found[1]

@@ -117,3 +117,12 @@ def test_an_override_is_name_equals_value(text):
 
 def test_an_override_may_hold_an_equals_sign():
     assert split_override("kind=a=b") == ("kind", "a=b")
+
+
+def test_the_manifest_of_a_given_corpus_is_part_of_the_fingerprint(tmp_path):
+    from analysis_lib.notebooks.planning import _corpus
+
+    with pytest.raises(InputError, match="holds no manifest.json"):
+        _corpus(str(tmp_path), "02_corpus.ipynb")
+    (tmp_path / "manifest.json").write_text("{}")
+    assert _corpus(str(tmp_path), "02_corpus.ipynb") == b"{}" and _corpus("", "x") == b""
