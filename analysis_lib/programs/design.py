@@ -167,37 +167,16 @@ class Design:
         layer = nn.Linear(n_in, o["units"], bias=o["bias"])
         return self._finish(name, layer, o, o["units"])
 
-    def conv2d(
-        self,
-        name: str,
-        n_in: int,
-        filters: int,
-        kernel: int,
-        *,
-        stride: int = 1,
-        padding: str | None = None,
-        bias: bool = True,
-        init: str = "glorot_uniform",
-        fixed: bool = False,
-    ) -> _Layer:
-        """A 2-D convolution; ``padding=None`` keeps the size (for stride 1)."""
-        return self._conv(nn.Conv2d, "conv2d", name, n_in, filters, kernel, locals())
+    def conv2d(self, name: str, n_in: int, filters: int, kernel: int, **options) -> _Layer:
+        """A 2-D convolution; ``options`` are stride, padding, bias, init and fixed.
 
-    def conv1d(
-        self,
-        name: str,
-        n_in: int,
-        filters: int,
-        kernel: int,
-        *,
-        stride: int = 1,
-        padding: str | None = None,
-        bias: bool = True,
-        init: str = "glorot_uniform",
-        fixed: bool = False,
-    ) -> _Layer:
-        """A 1-D convolution; ``padding=None`` keeps the size (for stride 1)."""
-        return self._conv(nn.Conv1d, "conv1d", name, n_in, filters, kernel, locals())
+        Without ``padding`` it keeps the size (for stride 1).
+        """
+        return self._conv(nn.Conv2d, "conv2d", name, n_in, filters, kernel, **options)
+
+    def conv1d(self, name: str, n_in: int, filters: int, kernel: int, **options) -> _Layer:
+        """A 1-D convolution, with the options of :meth:`conv2d`."""
+        return self._conv(nn.Conv1d, "conv1d", name, n_in, filters, kernel, **options)
 
     def gru_cell(self, name: str, n_in: int, units: int) -> nn.GRUCell:
         """A gated recurrent cell; glorot inputs, orthogonal recurrence, zero biases."""
@@ -248,11 +227,23 @@ class Design:
         self.slots[name] = Slot(name, kind, dict(options), fixed)
         return {**options, **self.edits.get(name, {})}
 
-    def _conv(self, make, kind, name, n_in, filters, kernel, given) -> _Layer:
-        options = {k: given[k] for k in ("stride", "padding", "bias", "init")}
-        o = self._take(
-            name, kind, given["fixed"], n_in=n_in, units=filters, kernel=kernel, **options
-        )
+    def _conv(
+        self,
+        make: type[nn.Module],
+        kind: str,
+        name: str,
+        n_in: int,
+        filters: int,
+        kernel: int,
+        *,
+        stride: int = 1,
+        padding: int | None = None,
+        bias: bool = True,
+        init: str = "glorot_uniform",
+        fixed: bool = False,
+    ) -> _Layer:
+        options = {"stride": stride, "padding": padding, "bias": bias, "init": init}
+        o = self._take(name, kind, fixed, n_in=n_in, units=filters, kernel=kernel, **options)
         padding = o["kernel"] // 2 if o["padding"] is None else int(o["padding"])
         layer = make(
             n_in, o["units"], o["kernel"], stride=o["stride"], padding=padding, bias=o["bias"]

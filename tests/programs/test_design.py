@@ -7,7 +7,13 @@ import torch.nn.functional as F
 from scipy import stats
 
 from analysis_lib.errors import InputError
-from analysis_lib.programs.design import ACTIVATIONS, INITIALIZERS, Activation, Design
+from analysis_lib.programs.design import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    Activation,
+    Design,
+    initialize,
+)
 
 BUILT_IN = {
     "relu": F.relu, "elu": F.elu, "selu": F.selu, "gelu": F.gelu, "silu": F.silu, "mish": F.mish,
@@ -81,3 +87,14 @@ def test_a_slot_name_serves_once():
 def test_an_unknown_activation_is_named():
     with pytest.raises(InputError, match="did you mean 'softplus'"):
         Activation("softpluss")
+
+
+def test_initial_values_follow_the_slot_wherever_it_stands():
+    """Removing or adding a layer before it leaves a slot's values as they were."""
+    alone = torch.nn.Sequential(Design().dense("hidden", 3, 4))
+    behind = torch.nn.Sequential(torch.nn.Identity(), Design().dense("hidden", 3, 4))
+    renamed = torch.nn.Sequential(Design().dense("other", 3, 4))
+    for model in (alone, behind, renamed):
+        initialize(model, 1)
+    weights = [model[-1][0].weight for model in (alone, behind, renamed)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
