@@ -1,14 +1,18 @@
-# The environment is made on first use and kept; it is made anew when requirements.txt changes.
+# The environment is made on first use and kept; it is made anew when one of PINS changes.
 SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
-READY := $(VENV)/.ready-$(shell cat requirements.txt analysis_lib/pyproject.toml | cksum | tr ' ' '-')
+PINS := requirements.txt tests/oracles.txt analysis_lib/pyproject.toml
+READY := $(VENV)/.ready-$(shell cat $(PINS) | cksum | tr ' ' '-')
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+PEERS := .venv-bench
+PEERS_READY := $(PEERS)/.ready-$(shell cksum < tests/benchmarks/requirements.txt | tr ' ' '-')
+BENCH_OPTIONS :=
 PROFILE := full
 LAB_OPTIONS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help book quick test lab corpus lint format clean
+.PHONY: help book quick test lab corpus bench lint format clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,6 +33,10 @@ corpus: $(READY) ## generate the corpus anew and publish it into data/ (hours; c
 	@$(PY) -m analysis_lib corpus generate
 	@$(PY) -m analysis_lib corpus publish
 
+bench: $(READY) $(PEERS_READY) ## time curvature and monitor against other packages (25 minutes)
+	@$(ONE_THREAD) KINETO_LOG_LEVEL=99 PYTHONPATH=$(PEERS):tests \
+	  $(PY) -m benchmarks $(BENCH_OPTIONS)
+
 lint: $(READY) ## check style, format, and that notebooks carry no outputs
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
@@ -41,7 +49,7 @@ format: $(READY) ## put code into the project's format
 clean: ## delete what was built; the environment and the corpus stay
 	rm -rf _build .pytest_cache .ruff_cache notebooks/.ruff_cache .hypothesis
 
-$(READY): requirements.txt analysis_lib/pyproject.toml
+$(READY): $(PINS)
 	@if ! $(VENV)/bin/python -c '' 2>/dev/null; then \
 	  for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \
 	    if $$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
@@ -54,5 +62,13 @@ $(READY): requirements.txt analysis_lib/pyproject.toml
 	fi
 	@echo "installing requirements.txt (a few minutes the first time)"
 	@$(PY) -m pip install -qq --disable-pip-version-check --no-input -r requirements.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-input --no-deps -r tests/oracles.txt
 	@rm -f $(VENV)/.ready-*
+	@touch $@
+
+# a directory on the path of the benchmarks alone, so that the environment stays as it is
+$(PEERS_READY): tests/benchmarks/requirements.txt $(READY)
+	@rm -rf $(PEERS)
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-input --no-deps \
+	  --target $(PEERS) -r tests/benchmarks/requirements.txt
 	@touch $@

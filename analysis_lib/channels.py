@@ -11,9 +11,9 @@ __all__ = ["CHANNELS", "GROUPS", "LAYER_CHANNELS"]
 _METRICS = {
     "train_loss": (
         "loss",
-        "mean of the batch losses, penalties included; at init, of 512 rows without",
+        "mean of the batch losses, penalties included; at init, on up to 512 rows",
     ),
-    "valid_loss": ("loss", "loss of the validation rows in evaluation mode, without penalties"),
+    "valid_loss": ("loss", "loss of the validation rows in evaluation mode, penalties included"),
     "train_metric": ("metric", "the program's metric on the outputs of the epoch's batches"),
     "valid_metric": ("metric", "the program's metric on the validation set"),
     "train_accuracy": (
@@ -66,28 +66,37 @@ _WEIGHTS = {
 _ACTIVATION = {
     "act_mean": ("activation", "mean of the activation outputs on the probe batch"),
     "act_std": ("activation", "standard deviation of the activation outputs"),
-    "act_dead_share": (
-        "share",
-        "rectifier outputs <= 0, mean over all activations",
-    ),
-    "act_dead_share_max": ("share", "largest dead share of any activation"),
-    "act_saturated_share": (
-        "share",
-        "sigmoid or tanh inputs beyond +-5, likewise",
-    ),
-    "act_saturated_share_max": ("share", "largest saturated share of any activation"),
+    "act_dead_share": ("share", "rectifier outputs <= 0, mean over the rectifiers"),
+    "act_dead_share_max": ("share", "largest dead share of a rectifier"),
+    "act_saturated_share": ("share", "inputs of sigmoid, tanh, ... beyond +-5, mean over them"),
+    "act_saturated_share_max": ("share", "largest saturated share of such an activation"),
     "act_nonfinite": ("count", "activation outputs that are NaN or infinite"),
 }
 
 _HVP = "layers of ||(Hv)_l|| / ||v_l||"
 _CURVATURE = {
-    "hvp_norm": ("loss/weight^2", "||Hv|| / ||v|| for one fixed Rademacher v on the probe batch"),
+    "hvp_norm": ("loss/weight^2", "||Hv|| / ||v||, mean over four fixed v of random signs"),
     "hvp_layer_mean": ("loss/weight^2", f"mean over {_HVP}"),
     "hvp_layer_std": ("loss/weight^2", f"standard deviation over {_HVP}"),
     "hvp_layer_max": ("loss/weight^2", f"maximum over {_HVP}"),
     "hvp_layer_min": ("loss/weight^2", f"minimum over {_HVP}"),
     "hvp_layer_median": ("loss/weight^2", f"median over {_HVP}"),
-    "hvp_rayleigh": ("loss/weight^2", "Rayleigh quotient v'Hv / v'v of the same v"),
+    "hessian_trace": ("loss/weight^2", "trace of H: mean of v'Hv over the four v"),
+    "hessian_trace_se": ("loss/weight^2", "standard error of that mean"),
+    "lambda_max": ("loss/weight^2", "largest eigenvalue of H (Lanczos)"),
+    "lambda_min": ("loss/weight^2", "smallest eigenvalue of H (Lanczos, an upper bound)"),
+    "lambda_residual": ("loss/weight^2", "||Hu - lambda_max u||: bound on its error"),
+}
+
+_STABILITY = {
+    "rho": ("ratio", "d'Hd / (2 |g'd|) along the update d the optimizer would make next"),
+    "kappa": ("ratio", "lambda_max of the preconditioned H over its limit of stability"),
+    "chi": ("ratio", "step over the step at which the probe loss starts to rise"),
+    "progress": ("ratio", "(L(theta + d) - L(theta)) / |g'd|: -1 is full descent, > 0 a rise"),
+    "next_loss": ("loss", "L(theta + d) on the probe batch"),
+    "update_cosine": ("ratio", "cosine between d and -g"),
+    "update_curvature": ("loss/weight^2", "d'Hd / d'd"),
+    "grad_snr": ("ratio", "|g|^2 over its variance, from the two halves of the probe batch"),
 }
 
 _DEEPFD = {
@@ -150,6 +159,7 @@ GROUPS = {
     "weights": _WEIGHTS,
     "activation": _ACTIVATION,
     "curvature": _CURVATURE,
+    "stability": _STABILITY,
     "deepfd": _DEEPFD,
     "default": _DEFAULT,
 }
@@ -164,7 +174,10 @@ LAYER_CHANNELS = {
     "update_ratio": ("ratio", "mean norm of an update over the norm of the layer's weights"),
     "output_mean": ("activation", "mean of the layer's output on the probe batch"),
     "output_std": ("activation", "standard deviation of the layer's output"),
-    "hvp_norm": ("loss/weight^2", "||(Hv)_l|| / ||v_l|| of the layer"),
-    "rayleigh": ("loss/weight^2", "v_l'(Hv)_l / v_l'v_l of the layer"),
+    "dead_share": ("share", "outputs <= 0 of the rectifiers behind the layer"),
+    "saturated_share": ("share", "inputs beyond +-5 of sigmoid, tanh, ... behind the layer"),
+    "hvp_norm": ("loss/weight^2", "||(Hv)_l|| / ||v_l|| of the layer, mean over four v"),
+    "rayleigh": ("loss/weight^2", "v_l'(Hv)_l / v_l'v_l of the layer, mean over four v"),
+    "rho": ("ratio", "the layer's part of rho; the parts add up to it"),
 }
 """Channels of the ``layers`` table in column order: name -> (unit, meaning)."""

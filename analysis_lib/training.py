@@ -21,9 +21,6 @@ from analysis_lib.programs.program import Program, Setup, get_program
 
 __all__ = ["Trace", "train"]
 
-PROBE_ROWS = 64
-"""Rows of the fixed probe batch."""
-
 INITIAL_ROWS = 512
 """Training rows on which loss and metric are measured before training."""
 
@@ -74,16 +71,12 @@ class _Objective:
     def __init__(self, model: nn.Module, setup: Setup):
         self.model, self.setup = model, setup
 
-    def fit(self, raw: Tensor, target: Tensor) -> Tensor:
-        """Loss of the outputs alone."""
+    def __call__(self, raw: Tensor, target: Tensor) -> Tensor:
         if self.setup.output_twice:
             raw = activate(raw, self.setup.output)
         if self.setup.broadcast:
             raw, target = torch.broadcast_tensors(raw, target.reshape(-1))
-        return loss_value(self.setup.loss, raw, target, output=self.setup.output)
-
-    def __call__(self, raw: Tensor, target: Tensor) -> Tensor:
-        loss = self.fit(raw, target)
+        loss = loss_value(self.setup.loss, raw, target, output=self.setup.output)
         if hasattr(self.model, "extra_loss"):
             loss = loss + self.model.extra_loss()
         if self.setup.penalties:
@@ -115,7 +108,7 @@ def _evaluate(program: Program, objective: _Objective, batch: tuple) -> tuple[fl
     model.eval()
     raw = model(*inputs)
     model.train(training)
-    loss = float(objective.fit(raw, target))
+    loss = float(objective(raw, target))
     return loss, *_scores(program, objective.output(raw), target.numpy())
 
 
@@ -183,9 +176,16 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     torch.manual_seed(run.seed_of("order"))
 
     fixed = torch.tensor(np.random.default_rng(0).permutation(rows))
-    probe_rows = tuple(a[fixed[:PROBE_ROWS]] for a in part)
+    probe_rows = tuple(a[fixed[: program.probe_rows]] for a in part)
     inputs, target = program.prepare(probe_rows, torch.Generator().manual_seed(0))
-    recorder = Monitor(model, optimizer, probe=(*inputs, target), loss=objective)
+    recorder = Monitor(
+        model,
+        optimizer,
+        probe=(*inputs, target),
+        loss=objective,
+        clip_norm=setup.clip_norm,
+        accumulate=not setup.zero_grad,
+    )
     steps, broken = 0, None
 
     def snapshot(epoch: int, **metrics: float) -> None:

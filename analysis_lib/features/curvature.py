@@ -10,9 +10,9 @@ __all__ = ["CHANNELS", "curvature_features"]
 CHANNELS = tuple(
     (
         "hvp_norm hvp_layer_mean hvp_layer_std hvp_layer_max hvp_layer_min hvp_layer_median "
-        "hvp_rayleigh grad_norm grad_mean grad_std grad_abs_mean grad_abs_max grad_zero_share "
-        "grad_norm_first grad_norm_last grad_tensor_mean grad_tensor_std grad_tensor_max "
-        "grad_tensor_min grad_tensor_median"
+        "hessian_trace lambda_max lambda_min grad_norm grad_mean grad_std grad_abs_mean "
+        "grad_abs_max grad_zero_share grad_norm_first grad_norm_last grad_tensor_mean "
+        "grad_tensor_std grad_tensor_max grad_tensor_min grad_tensor_median"
     ).split()
 )
 

@@ -16,6 +16,10 @@ __all__ = ["Notebook", "Project", "corpus_digests", "digest", "pending", "plan",
 
 ROOT = Path(__file__).resolve().parents[2]
 
+NAMES = "[0-9a-z]*.ipynb"
+"""File names of notebooks that belong to the book: numbered chapters, then reference pages; an
+``Untitled.ipynb`` does not."""
+
 
 @dataclass(frozen=True)
 class Project:
@@ -71,7 +75,7 @@ def plan(project: Project, overrides: Sequence[str] = ()) -> list[Notebook]:
     InputError
         If a profile, notebook or parameter is unknown, or a value does not fit.
     """
-    paths = sorted(project.sources.glob("[0-9][0-9]_*.ipynb"))
+    paths = sorted(project.sources.glob(NAMES))
     if not paths:
         raise InputError(f"no notebook named like 01_name.ipynb in {project.sources}")
     declared = {path.stem: read_parameters(path) for path in paths}

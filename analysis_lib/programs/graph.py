@@ -79,7 +79,8 @@ register(
         setup=Setup(loss="cce", output="softmax", optimizer="adam", lr=0.005, batch_size=60),
         metric="accuracy",
         reaches=0.9,
-        passes=2,
+        passes=8,
+        probe_rows=16,
         description="graph attention on neighbouring digits, of which 120 are labelled",
     )
 )

@@ -50,6 +50,7 @@ register(
         ),
         metric="accuracy",
         reaches=0.9,
+        probe_rows=16,
         description="LeNet-5 with tanh and average pooling: handwritten digits",
     )
 )
@@ -111,6 +112,8 @@ register(
         ),
         metric="accuracy",
         reaches=0.88,
+        passes=2,
+        probe_rows=16,
         description="small convolutional network with squeeze and excitation: face or not",
     )
 )

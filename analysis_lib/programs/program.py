@@ -138,6 +138,8 @@ class Program:
         Name in :data:`analysis_lib.programs.metrics.METRICS`, on validation data.
     reaches : float
         What a healthy run reaches after 12 epochs.
+    probe_rows : int, default=32
+        Rows of the fixed batch on which channels are measured; less where a product is dear.
     passes : int, default=1
         Passes over the training data per logged epoch.
     prepare : callable, optional
@@ -159,6 +161,7 @@ class Program:
     reaches: float
     description: str
     passes: int = 1
+    probe_rows: int = 32
     prepare: Callable = _split
 
     @property

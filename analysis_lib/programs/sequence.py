@@ -63,6 +63,7 @@ register(
         setup=Setup(loss="huber", output="linear", optimizer="rmsprop", lr=0.003, batch_size=100),
         metric="r2",
         reaches=0.75,
+        probe_rows=16,
         description="gated recurrent network: where a storm moves in the next 12 hours",
     )
 )
@@ -103,6 +104,7 @@ register(
         metric="r2",
         reaches=0.84,
         passes=3,
+        probe_rows=16,
         description="convolutions over near-infrared spectra: water, fat and protein of meat",
     )
 )

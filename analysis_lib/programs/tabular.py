@@ -47,6 +47,7 @@ register(
         ),
         metric="accuracy",
         reaches=0.9,
+        passes=3,
         description="batch-normalised perceptron: malignant or benign from cell measurements",
     )
 )
@@ -82,6 +83,7 @@ register(
         setup=Setup(loss="cce", output="softmax", optimizer="rmsprop", lr=0.001, batch_size=16),
         metric="accuracy",
         reaches=0.92,
+        passes=4,
         description="self-normalising network: cultivar of a wine from its chemistry",
     )
 )

@@ -109,6 +109,7 @@ register(
         setup=Setup(loss="cce", output="softmax", optimizer="nadam", lr=0.006, batch_size=80),
         metric="accuracy",
         reaches=0.78,
+        probe_rows=16,
         description="convolutions over letters: how many syllables an English word has",
     )
 )
