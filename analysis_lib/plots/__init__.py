@@ -7,6 +7,7 @@ from analysis_lib.plots.corpus import (
     plot_killed,
     plot_traces,
 )
+from analysis_lib.plots.curvature import plot_before, plot_layers, plot_lines, plot_shares
 from analysis_lib.plots.gap import plot_gap_bars, plot_gap_windows, plot_recall_matrix
 from analysis_lib.plots.style import (
     CATEGORY_COLORS,
@@ -31,6 +32,11 @@ __all__ = [
     "plot_first_bad_epoch",
     "plot_killed",
     "plot_traces",
+    # curvature
+    "plot_before",
+    "plot_layers",
+    "plot_lines",
+    "plot_shares",
     # the gap
     "plot_gap_bars",
     "plot_gap_windows",

@@ -38,7 +38,7 @@ def test_every_entry_of_the_contents_has_its_page(book):
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
     entries = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
     assert [e for e in entries if not (book / f"{e}.html").exists()] == []
-    notebooks = {p.stem for p in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    notebooks = {p.stem for p in (ROOT / "notebooks").glob("[0-9a-z]*.ipynb")}
     assert notebooks == {e.split("/")[1] for e in entries if e.startswith("notebooks/")}
 
 

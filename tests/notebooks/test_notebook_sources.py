@@ -11,7 +11,7 @@ from analysis_lib import ROOT
 from analysis_lib.notebooks import Project, plan
 from analysis_lib.notebooks.parameters import read_parameters
 
-PATHS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+PATHS = sorted((ROOT / "notebooks").glob("[0-9a-z]*.ipynb"))
 PROFILES = yaml.safe_load((ROOT / "notebooks" / "profiles.yml").read_text())
 
 # what is not prose: fenced code, code, maths, roles, targets of links, addresses
