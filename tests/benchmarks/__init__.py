@@ -1,0 +1,1 @@
+"""Benchmarks of curvature and monitor against other packages: ``python -m benchmarks``."""
