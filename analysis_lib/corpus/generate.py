@@ -67,7 +67,8 @@ class _Tally:
         if len(self.all) < _STOP or len(kinds) > 1 or row.status in TRACED:
             return None
         again = f"repeat with --retry {row.status}"
-        return f"the first {_STOP} runs all {row.status}, the last one: {row.reason}; mend it, then {again}"
+        why = f"the first {_STOP} runs all {row.status}, the last one: {row.reason}"
+        return f"{why}; mend that, then {again}"
 
 
 def _cores() -> int:

@@ -1,4 +1,4 @@
-"""On a Dask cluster: the same bytes, nothing lost when workers die, clear words when it is wrong."""
+"""On a Dask cluster: the same bytes, nothing lost when workers die, clear words if it is wrong."""
 
 import json
 
