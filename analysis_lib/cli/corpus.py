@@ -200,7 +200,11 @@ def verify(store: Store = STORE) -> None:
         word = "ok     " if good else "skipped" if check.detail == "not checked" else "failed "
         typer.echo(f"{word} {check.check}{detail}")
     if not passed.all():
-        raise typer.Exit(1)
+        failed = int((~checks["ok"].fillna(True)).sum())
+        raise InputError(
+            f"{store} does not hold what it promises: {failed} of {len(checks)} checks failed; "
+            "do not use it, or publish it again"
+        )
 
 
 @app.command()

@@ -26,7 +26,7 @@ from analysis_lib.corpus.card import Card, citation_file, columns_table, render
 from analysis_lib.corpus.croissant import CROISSANT, describe
 from analysis_lib.corpus.journal import Journal, Row
 from analysis_lib.corpus.licences import licence_text
-from analysis_lib.corpus.load import MANIFEST
+from analysis_lib.corpus.load import MANIFEST, file_digest, seal
 from analysis_lib.corpus.schema import (
     LABELS,
     SCHEMA_VERSION,
@@ -41,19 +41,13 @@ from analysis_lib.corpus.schema import (
 )
 from analysis_lib.errors import InputError
 
-__all__ = ["PROGRAM_COLUMNS", "file_digest", "publish", "write_parquet"]
+__all__ = ["PROGRAM_COLUMNS", "publish", "write_parquet"]
 
 PROGRAM_COLUMNS = ("program", "modality", "family", "source", "metric_name", "higher_is_better")
 """Columns of the ``programs`` table that :func:`publish` takes."""
 
 _MEASURED = ("meta_cpu_s", "meta_wall_s", "meta_torch")
 _META = {"learning_rate": "f", "batch_size": "i", "steps": "i", "parameters_count": "i"}
-
-
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -296,7 +290,8 @@ def publish(
             _swap(new, place.absolute())
         except OSError as error:
             raise InputError(
-                f"cannot write {place} ({error.strerror or error}); free space or choose another folder"
+                f"cannot write {place} ({error.strerror or error}); free space, or choose "
+                "another folder"
             ) from error
         finally:
             shutil.rmtree(new, ignore_errors=True)
@@ -359,6 +354,7 @@ def _build(new, journal, rows, specs, about, categories, label, card) -> dict:
     ):
         (new / name).write_text(content, encoding="utf-8")
     _list_files(new, manifest, counts)
+    manifest["seal"] = seal(manifest)
     (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
 

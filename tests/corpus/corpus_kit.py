@@ -9,7 +9,8 @@ from corpus_stub import trace_of
 
 from analysis_lib.configuration import Configuration, Run
 from analysis_lib.corpus.journal import Journal, Row, digest
-from analysis_lib.corpus.publish import file_digest, publish, write_parquet
+from analysis_lib.corpus.load import file_digest, seal
+from analysis_lib.corpus.publish import publish, write_parquet
 from analysis_lib.corpus.schema import to_bytes, trace_tables
 
 OPERATORS = ("RAISE", "NONFINITE", "HLR", "HBS")
@@ -106,6 +107,7 @@ def relist(store, **changes):
             about |= {"bytes": file.stat().st_size, "sha256": file_digest(file)}
             if name.endswith(".parquet"):
                 about["rows"] = pq.read_metadata(file).num_rows
+    manifest["seal"] = seal(manifest)
     (store / "manifest.json").write_text(json.dumps(manifest))
 
 
