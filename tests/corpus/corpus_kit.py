@@ -17,7 +17,7 @@ OPERATORS = ("RAISE", "NONFINITE", "HLR", "HBS")
 CATEGORIES = {"HLR": "Hyperparameter", "HBS": "Hyperparameter"} | {
     name: "Loop"
     for name in ("RAISE", "UNPICKLABLE", "SILENT", "MEMORY", "HUNGRY", "EXIT", "SYSEXIT", "KILL")
-    + ("ONCE", "SEGFAULT", "BUSY", "SLEEP", "SLOW", "CLOSE", "NONFINITE")
+    + ("ONCE", "SEGFAULT", "BUSY", "SLEEP", "FROZEN", "WORK", "SLOW", "CLOSE", "NONFINITE")
 }
 NAMES = ("alpha", "beta", "007")
 PROGRAMS = pd.DataFrame(
