@@ -8,7 +8,7 @@ PROFILE := full
 LAB_OPTIONS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help book quick test lab corpus lint format clean
+.PHONY: help book quick test torture bench lab corpus lint format clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -21,6 +21,12 @@ quick: $(READY) ## the same with small parameters: minutes, to see that everythi
 
 test: $(READY) ## run all tests
 	@$(ONE_THREAD) $(PY) -m pytest
+
+torture: $(READY) ## attack engine and store at full size, and write data/reports/torture.csv
+	@TORTURE=full $(ONE_THREAD) $(PY) -m pytest tests/torture
+
+bench: $(READY) ## measure the engine, and write data/reports/scale.csv
+	@$(ONE_THREAD) $(PY) tests/benchmarks/scale.py
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab --ServerApp.root_dir=notebooks $(LAB_OPTIONS)

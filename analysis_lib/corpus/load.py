@@ -159,8 +159,8 @@ def read_manifest(path: str | Path) -> dict:
         version, files = manifest["schema_version"], manifest["files"]
         sizes = [(name, int(about["bytes"]), str(about["sha256"])) for name, about in files.items()]
         whole = manifest.get("seal", seal(manifest)) == seal(manifest)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is damaged ({error!r}); {_repair(path)}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{file} is damaged ({repr(error)[:200]}); {_repair(path)}") from None
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{path} has schema version {version}, this version reads {SCHEMA_VERSION}; "

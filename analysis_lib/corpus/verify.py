@@ -69,8 +69,8 @@ def _plan(path: Path, runs: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, lis
         fields = ("program", "operator", "seed", "recipe")
         keys = {spec_id(s): tuple(s[name] for name in fields) for s in specs}
         length = pd.Series({spec_id(s): int(s["epochs"]) for s in specs})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return {"C04": [f"plan.json cannot be read: {error!r}"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        return {"C04": [f"plan.json cannot be read: {repr(error)[:200]}"]}
     problems = []
     have = set(runs["run_id"])
     for what, those in (
@@ -186,7 +186,8 @@ def verify_store(
         found["C06"] = check_tables(runs, epochs, corpus.layers)
         found["C08"] = _gaps(runs, epochs, corpus.channels)
         found["C09"] = _no_effect(runs, inert)
-        found["C10"] = _labels(corpus, label)
+        # labels of runs that are there twice, or not at all, cannot be computed
+        found["C10"] = _labels(corpus, None if found["C06"] else label)
         counts = runs["status"].value_counts().to_dict()
         said = manifest.get("statuses", {})
         found["C11"] = [f"manifest {said}, runs {counts}"] if said != counts else []
