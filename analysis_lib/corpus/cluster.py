@@ -135,9 +135,11 @@ def local_cluster(workers: int = 2, *, threads: int = 1) -> Iterator[Executor]:
         LocalCluster(
             n_workers=workers,
             threads_per_worker=threads,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
+        # a worker killed while it starts is not started again by its nanny, but by the cluster
+        cluster.adapt(minimum=workers, maximum=workers, interval="5s")
         yield client.get_executor(pure=False)
