@@ -83,14 +83,20 @@ def _environment() -> dict:
     return found
 
 
+def _reserved() -> int:
+    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("VmData")) * 1024
+    return 0
+
+
 def _limits(cpu_s: int, wall_s: float, memory_gib: float | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
     for number in (signal.SIGXCPU, signal.SIGALRM, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
-    if memory_gib is not None:
-        size = int(memory_gib * 2**30)
+    if memory_gib is not None:  # beyond what allocators and libraries have reserved by now
+        size = int(memory_gib * 2**30) + _reserved()
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     signal.setitimer(signal.ITIMER_REAL, wall_s)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
@@ -294,7 +300,7 @@ def run_child(
     wall_s : float
         Limit of wall-clock time in seconds: status ``timeout``. A backstop, well above ``cpu_s``.
     memory_gib : float, optional
-        Limit of allocated memory in GiB: status ``oom``.
+        Limit of what the run allocates beyond a warmed process, in GiB: status ``oom``.
 
     Returns
     -------
