@@ -60,7 +60,7 @@ def count(request):
         with REPORT.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
-            writer.writerows(row for _, row in sorted(rows.items()))
+            writer.writerows(sorted(rows.values(), key=lambda row: (int(row[0][1:]), row[1])))
 
 
 @pytest.fixture

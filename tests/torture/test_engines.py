@@ -33,6 +33,7 @@ FAULTS = {
     "EXIT": "crashed",
     "SYSEXIT": "crashed",
 }
+ENGINES = {"threads": "threads", "dask": "local Dask", "file": "Dask from the command line"}
 SHORT = '{"cpu_s": 5, "wall_s": 8, "progress": false}'
 QUIET = {"trainer": TRAINER, "progress": False}
 
@@ -63,7 +64,7 @@ def test_r01_nine_faults_are_named_rightly(engine, request, start, tmp_path, cou
     wrong = [key for key, status in found.items() if status != expected[key]]
     count(
         "R1",
-        f"nine faults of a run among 24, on {engine.partition(':')[0]}",
+        f"nine faults of a run among 24, {ENGINES[engine.partition(':')[0]]}",
         faults=len(FAULTS),
         records=len(found),
         lost=len(plan) - len(found),
@@ -104,7 +105,7 @@ def test_r02_killed_drivers(engine, start, tmp_path, size, count):
     same = digest_of(path, tmp_path, plan) == digest_of(tmp_path / "whole.db", tmp_path, plan)
     count(
         "R2",
-        f"SIGKILL of the driver, {engine.partition(':')[0]}",
+        f"SIGKILL of the driver, {ENGINES[engine.partition(':')[0]]}",
         faults=done,
         records=len(stored(path)),
         lost=lost + len(plan) - len(stored(path)),
