@@ -111,7 +111,8 @@ def generate(
     runs = _plan(programs, configurations, healthy, seeds, random_state)
     options = {"cpu_s": cpu_s, "wall_s": wall_s, "memory_gib": memory_gib, "retry": retry or ()}
     # batch systems end a job by SIGTERM; it is to end like Ctrl-C
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(ValueError):  # outside the main thread there are no signals
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
             if on_cluster:
@@ -209,8 +210,8 @@ def verify(store: Store = STORE) -> None:
 
 @app.command()
 def repair(journal: JournalPath = JOURNAL) -> None:
-    """Drop damaged runs from a journal; generating again makes them anew."""
-    from analysis_lib.corpus.verify import repair as mend
+    """Drop damaged runs, and save the others of a damaged file; generating makes them anew."""
+    from analysis_lib.corpus.repair import repair as mend
 
     dropped = mend(journal)
     typer.echo(dropped.to_string(index=False) if len(dropped) else "nothing is damaged")

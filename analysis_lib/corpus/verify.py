@@ -1,4 +1,4 @@
-"""Check a published store, look at a running generation, and mend a journal."""
+"""Check a published store, and look at a running generation."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ from analysis_lib.corpus.schema import (
 )
 from analysis_lib.errors import InputError
 
-__all__ = ["check_store", "repair", "status", "verify_store"]
+__all__ = ["check_store", "status", "verify_store"]
 
 _CORE = ("train_loss", "valid_loss", "probe_loss", "weight_norm")
 _RECENT_S = 600.0
@@ -274,28 +274,3 @@ def status(journal_path: str | Path, plan: Iterable[Run]) -> pd.DataFrame:
     table.index.name = "program"
     counts = ["planned", "done", "failed", "running", "missing"]
     return table.astype(dict.fromkeys(counts, int))
-
-
-def repair(journal_path: str | Path) -> pd.DataFrame:
-    """Drop the runs of a journal whose traces are torn; the next generation makes them again.
-
-    Returns
-    -------
-    DataFrame
-        ``run_id``, ``program`` and ``status`` of the dropped runs.
-
-    Raises
-    ------
-    InputError
-        If there is no journal, it is in use, or too damaged to be read.
-    """
-    if not Path(journal_path).is_file():
-        raise InputError(f"no journal at {journal_path}; `corpus generate` makes one")
-    with Journal(journal_path, write=True) as journal:
-        torn = [(r.run_id, r.program, r.status) for r in journal.rows() if r.torn]
-        journal.remove(run_id for run_id, _, _ in torn)
-        if (integrity := journal.integrity()) != "ok":
-            raise InputError(
-                f"{journal.path} is damaged ({integrity}); move it away and generate again"
-            )
-    return pd.DataFrame(torn, columns=["run_id", "program", "status"])

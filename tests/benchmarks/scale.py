@@ -1,7 +1,8 @@
 """Measure the engine and write data/reports/scale.csv, which the book shows: make bench.
 
-Every row: name, value, unit, goal, what was measured. Times are wall-clock seconds on whatever
-else the machine is doing; the load before the start is the first row.
+Every row: name, value, unit, goal, what was measured. Times are wall-clock seconds beside whatever
+else the machine is doing, the best of some rounds; the load before each part is in the report.
+Parts can be measured anew alone: python tests/benchmarks/scale.py engines
 """
 
 import csv
@@ -28,7 +29,7 @@ from analysis_lib.corpus.generate import generate  # noqa: E402
 from analysis_lib.corpus.journal import Journal  # noqa: E402
 
 REPORT = ROOT / "data" / "reports" / "scale.csv"
-PROGRAM, COUNT = "cnn1d_meats", 12
+PROGRAM, COUNT, ROUNDS = "cnn1d_meats", 8, 5
 COLD = """
 import time, torch
 model = torch.nn.Linear(8, 1)
@@ -44,7 +45,7 @@ def stand_ins(count):
     return [Run(Configuration(f"p{n % 50}"), n // 50) for n in range(count)]
 
 
-def warm_up():
+def warm_up(folder):
     """Start of a process from the warmed fork server, and its first optimizer step."""
     starts, steps = [], []
     for run in stand_ins(40):
@@ -66,7 +67,7 @@ def timed(function, *arguments, **options):
 
 
 def engines(folder):
-    """The same real runs in a bare loop, on threads, and on Dask; the better of two rounds."""
+    """The same real runs in a bare loop, on threads, and on Dask; the best of some rounds."""
     from analysis_lib.training import train
 
     plan, seconds, cpu = [Run(Configuration(PROGRAM), seed) for seed in range(COUNT)], {}, {}
@@ -88,7 +89,7 @@ def engines(folder):
     import torch
 
     torch.set_num_threads(1)
-    for _ in range(2):
+    for _ in range(ROUNDS):
         rounds = {"loop": timed(loop)}
         rounds["one"] = timed(engine, "one", workers=1)
         rounds["two"] = timed(engine, "two", workers=2)
@@ -174,22 +175,28 @@ def memory(folder):
     yield "worker_mib", max(sizes) / 2, "MiB", 200, "per worker of 2, shared pages shared out"
 
 
-def main():
-    """Measure everything."""
-    rows = [("load", os.getloadavg()[0], "", "", "load of the machine before the start")]
-    rows.append(("cores", len(os.sched_getaffinity(0)), "", "", "cores that may be used"))
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for found in (warm_up(), engines(folder), journal(folder), memory(folder)):
-            for row in found:
-                rows.append(row)
-                print(*row, flush=True)
-    REPORT.parent.mkdir(exist_ok=True)
-    with REPORT.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["name", "value", "unit", "goal", "what"])
-        writer.writerows((n, f"{value:.4g}", *rest) for n, value, *rest in rows)
+PARTS = {"warm": warm_up, "engines": engines, "journal": journal, "memory": memory}
+
+
+def main(parts):
+    """Measure some parts, or everything, and keep the other rows of the report."""
+    rows = {}
+    if REPORT.exists() and parts:
+        with REPORT.open(newline="", encoding="utf-8") as file:
+            rows = {row[0]: row[1:] for row in list(csv.reader(file))[1:]}
+    for part in parts or PARTS:
+        load = os.getloadavg()[0]
+        rows[f"load_{part}"] = [f"{load:.2f}", "", "", f"load of the machine before: {part}"]
+        with tempfile.TemporaryDirectory() as folder:
+            for name, value, *rest in PARTS[part](Path(folder)):
+                rows[name] = [f"{value:.4g}", *rest]
+                print(name, *rows[name], flush=True)
+        REPORT.parent.mkdir(exist_ok=True)
+        with REPORT.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["name", "value", "unit", "goal", "what"])
+            writer.writerows([name, *rest] for name, rest in rows.items())
 
 
 if __name__ == "__main__":
-    many() if sys.argv[1:] == ["many"] else main()
+    many() if sys.argv[1:] == ["many"] else main(sys.argv[1:])

@@ -3,6 +3,7 @@
 import csv
 import json
 
+import mlcroissant
 import pytest
 import yaml
 from corpus_kit import CATEGORIES, PROGRAMS, journal_of, plan_of, store_of
@@ -31,7 +32,6 @@ def croissant(store):
 @pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The inplace keyword")
 def test_croissant_is_valid_and_reads_the_tables(store):
-    mlcroissant = pytest.importorskip("mlcroissant")
     dataset = mlcroissant.Dataset(str(store / "croissant.json"))
     issues = dataset.metadata.ctx.issues
     assert (list(issues.errors), list(issues.warnings)) == ([], [])
