@@ -18,9 +18,9 @@ OPTIONS = '{"trainer": "analysis_lib.training:train", "progress": false, "retry"
 
 
 def plan_of_programs(programs=None, configurations=1):
-    """Healthy and faulty runs of the programs, two epochs each."""
+    """Healthy and faulty runs of the programs, one epoch each; every second of the plan."""
     plan = make_plan(programs, configurations=configurations, healthy=1, seeds=1)
-    return [Run(run.configuration, run.seed, 2) for run in plan]
+    return [Run(run.configuration, run.seed, 1) for run in plan[::2]]
 
 
 def digest(path, plan):
@@ -126,11 +126,11 @@ def test_r00_campaign_killed_in_ten_ways(start, tmp_path, count):
 def test_r00_campaign_on_dying_dask_workers(start, tmp_path, count):
     plan = plan_of_programs()
     file, path, whole = save(tmp_path, plan), tmp_path / "dask.db", tmp_path / "whole.db"
-    attack = OPTIONS.replace("{", '{"attack": "worker", "every": 12, ', 1)
+    attack = OPTIONS.replace("{", '{"attack": "worker", "every": 8, ', 1)
     found = result_of(start(DRIVER, path, file, "dask:2x1", attack, cold=False))
     result_of(start(DRIVER, whole, file, "threads:2", OPTIONS, cold=False))
     differ = sum(contents(path)[key] != value for key, value in contents(whole).items())
-    assert len(found["faults"]) >= 8
+    assert len(found["faults"]) >= 5
     count(
         "R0",
         "campaign over all programs on Dask, workers killed",
