@@ -12,7 +12,7 @@ PROFILE := full
 LAB_OPTIONS :=
 
 .DEFAULT_GOAL := help
-.PHONY: help book quick test lab corpus bench lint format clean
+.PHONY: help book quick test torture bench lab corpus lint format clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ quick: $(READY) ## the same with small parameters: minutes, to see that everythi
 test: $(READY) ## run all tests
 	@$(ONE_THREAD) $(PY) -m pytest
 
+torture: $(READY) ## attack engine and store at full size, and write data/reports/torture.csv
+	@TORTURE=full $(ONE_THREAD) $(PY) -m pytest tests/torture
+
 lab: $(READY) ## open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab --ServerApp.root_dir=notebooks $(LAB_OPTIONS)
 
@@ -33,7 +36,8 @@ corpus: $(READY) ## generate the corpus anew and publish it into data/ (hours; c
 	@$(PY) -m analysis_lib corpus generate
 	@$(PY) -m analysis_lib corpus publish
 
-bench: $(READY) $(PEERS_READY) ## time curvature and monitor against other packages (25 minutes)
+bench: $(READY) $(PEERS_READY) ## measure curvature, monitor and engine; writes the tables in data/reports
+	@$(ONE_THREAD) $(PY) tests/benchmarks/scale.py
 	@$(ONE_THREAD) KINETO_LOG_LEVEL=99 PYTHONPATH=$(PEERS):tests \
 	  $(PY) -m benchmarks $(BENCH_OPTIONS)
 

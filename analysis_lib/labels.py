@@ -376,7 +376,8 @@ def _first_bad_epoch(curves: pd.DataFrame, *, factor: float, floor: float) -> pd
     train, valid = (curves[c].astype(float) for c in ("train_loss", "valid_loss"))
     run = curves["run_id"]
     measured = valid.notna().groupby(run).transform("any") | train.isna()
-    initial = run.map(train[~run.duplicated()].set_axis(run[~run.duplicated()]))
+    first = train[~run.duplicated()].set_axis(run[~run.duplicated()])
+    initial = run.map(first).astype(float)  # of no runs it would be text
     limit = np.fmax(factor * initial.where(np.isfinite(initial)), floor)
     bad = ~np.isfinite(train) | (~np.isfinite(valid) & measured) | (train > limit)
     return curves.loc[bad, ["run_id", "epoch"]].groupby("run_id")["epoch"].min()

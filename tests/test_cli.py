@@ -150,8 +150,9 @@ def test_a_corpus_is_generated_published_and_verified(call, tmp_path):
     status, out, _ = call("corpus", "verify", store)
     assert status == 0 and "failed" not in out
     (store / "README.md").write_text("altered")
-    status, out, _ = call("corpus", "verify", store)
-    assert status == 1 and "README.md is damaged or altered" in out
+    status, out, err = call("corpus", "verify", store)
+    assert status == 2 and "README.md is damaged or altered" in out
+    assert err.startswith(f"error: {store} does not hold what it promises: 1 of ")
     assert call("corpus", "repair", "--journal", journal)[1] == "nothing is damaged\n"
 
 

@@ -1,5 +1,7 @@
 """Commands that plan, generate, check and publish a corpus."""
 
+import contextlib
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -87,18 +89,38 @@ def generate(
     ] = None,
     cpu_s: Annotated[int, typer.Option(help="CPU seconds a run may take.")] = 60,
     wall_s: Annotated[float, typer.Option(help="Seconds a run may take.")] = 600,
+    memory_gib: Annotated[float, typer.Option(help="GiB of memory a run may allocate.")] = 4,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Train on this Dask cluster.")
+    ] = None,
+    dask_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The same, by its scheduler file.")
+    ] = None,
     retry: Annotated[
         list[str] | None,
         typer.Option(metavar="STATUS", help="Make runs of this status again; repeatable."),
     ] = None,
 ) -> None:
     """Train every planned run the journal does not hold; may be interrupted and repeated."""
+    from analysis_lib.corpus.cluster import connect
     from analysis_lib.corpus.generate import generate as train_all
 
+    on_cluster = dask is not None or dask_file is not None
+    if on_cluster and workers is not None:
+        raise InputError("--workers is for this machine; on a Dask cluster its workers count")
     runs = _plan(programs, configurations, healthy, seeds, random_state)
-    summary = train_all(
-        runs, journal, workers=workers, cpu_s=cpu_s, wall_s=wall_s, retry=retry or ()
-    )
+    options = {"cpu_s": cpu_s, "wall_s": wall_s, "memory_gib": memory_gib, "retry": retry or ()}
+    # batch systems end a job by SIGTERM; it is to end like Ctrl-C
+    with contextlib.suppress(ValueError):  # outside the main thread there are no signals
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.ExitStack() as stack:
+            if on_cluster:
+                found = connect(dask, scheduler_file=dask_file)
+                options["executor"] = stack.enter_context(found)
+            summary = train_all(runs, journal, workers=workers, **options)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
     if summary.interrupted:
         raise typer.Exit(130)
     if not summary.complete:
@@ -179,13 +201,17 @@ def verify(store: Store = STORE) -> None:
         word = "ok     " if good else "skipped" if check.detail == "not checked" else "failed "
         typer.echo(f"{word} {check.check}{detail}")
     if not passed.all():
-        raise typer.Exit(1)
+        failed = int((~checks["ok"].fillna(True)).sum())
+        raise InputError(
+            f"{store} does not hold what it promises: {failed} of {len(checks)} checks failed; "
+            "do not use it, or publish it again"
+        )
 
 
 @app.command()
 def repair(journal: JournalPath = JOURNAL) -> None:
-    """Drop damaged runs from a journal; generating again makes them anew."""
-    from analysis_lib.corpus.verify import repair as mend
+    """Drop damaged runs, and save the others of a damaged file; generating makes them anew."""
+    from analysis_lib.corpus.repair import repair as mend
 
     dropped = mend(journal)
     typer.echo(dropped.to_string(index=False) if len(dropped) else "nothing is damaged")

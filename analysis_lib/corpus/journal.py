@@ -212,14 +212,21 @@ class Journal:
         """Return run_id, program, status and time of the commit (s since 1970) of every run."""
         return list(self._select("select run_id, program, status, finished from runs"))
 
+    def readable(self) -> Iterator[Row]:
+        """Yield what can be read of a damaged file, run by run, in any order."""
+        last = self._connection.execute("select max(rowid) from runs").fetchone()[0] or 0
+        sql = f"select {', '.join(_COLUMNS)} from runs not indexed where rowid = ?"
+        for at in range(1, last + 1):
+            with contextlib.suppress(sqlite3.Error, ValueError, TypeError, KeyError):
+                if found := self._connection.execute(sql, [at]).fetchone():
+                    yield _row(found)
+
     def rows(self, *, program: str | None = None) -> Iterator[Row]:
         """Yield the stored runs ordered by run_id, all or those of one program."""
         where, values = ("", []) if program is None else ("where program = ?", [program])
         sql = f"select {', '.join(_COLUMNS)} from runs {where} order by run_id"
         for found in self._select(sql, values):
-            content = dict(zip(_COLUMNS, found, strict=True))
-            content |= {name: json.loads(content[name]) for name in _JSON}
-            yield Row(**content)
+            yield _row(found)
 
     def remove(self, run_ids: Iterable[str]) -> int:
         """Delete runs, so that the next generation makes them again; return how many."""
@@ -238,10 +245,14 @@ class Journal:
         """Whether some driver holds the lock now."""
         return self._lock is not None or _held(self.path)
 
-    def close(self) -> None:
-        """Close the file and release the lock."""
+    def disconnect(self) -> None:
+        """Close the file and keep the lock."""
         if connection := getattr(self, "_connection", None):
             connection.close()
+
+    def close(self) -> None:
+        """Close the file and release the lock."""
+        self.disconnect()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -270,6 +281,11 @@ class Journal:
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
             raise
+
+
+def _row(found: tuple) -> Row:
+    content = dict(zip(_COLUMNS, found, strict=True))
+    return Row(**content | {name: json.loads(content[name]) for name in _JSON})
 
 
 def _beside(path: Path, suffix: str) -> Path:

@@ -1,5 +1,6 @@
 """Load a published corpus, the shipped one by default. Nothing in a corpus is ever executed."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from analysis_lib import ROOT
 from analysis_lib.channels import CHANNELS
 from analysis_lib.corpus.schema import (
     SCHEMA_VERSION,
+    canonical,
     check_columns,
     epochs_schema,
     layers_schema,
@@ -20,13 +22,22 @@ from analysis_lib.corpus.schema import (
 )
 from analysis_lib.errors import InputError, unknown
 
-__all__ = ["DEFAULT", "MANIFEST", "Corpus", "load_corpus", "read_manifest", "read_part"]
+__all__ = [
+    "DEFAULT",
+    "MANIFEST",
+    "Corpus",
+    "file_digest",
+    "load_corpus",
+    "read_manifest",
+    "read_part",
+    "seal",
+]
 
 DEFAULT = ROOT / "data" / "dynfault-torch"
 """Folder of the shipped corpus."""
 
 MANIFEST = "manifest.json"
-_MOST_ROWS = 50_000_000
+_MOST_ROWS, _MOST_COLUMNS, _MOST_BYTES = 50_000_000, 4096, 8 * 2**30
 _NULLABLE = {
     pa.int16(): pd.Int16Dtype(),
     pa.int64(): pd.Int64Dtype(),
@@ -117,6 +128,18 @@ def _repair(path: Path) -> str:
     return "publish it again from its journal with `python -m analysis_lib corpus publish`"
 
 
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(manifest: Mapping) -> str:
+    """Return the sha256 of a manifest without its own ``seal``."""
+    content = {name: value for name, value in manifest.items() if name != "seal"}
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
 def read_manifest(path: str | Path) -> dict:
     """Return the manifest of a store.
 
@@ -135,8 +158,9 @@ def read_manifest(path: str | Path) -> dict:
         manifest = json.loads(file.read_text(encoding="utf-8"))
         version, files = manifest["schema_version"], manifest["files"]
         sizes = [(name, int(about["bytes"]), str(about["sha256"])) for name, about in files.items()]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{file} is damaged ({error!r}); {_repair(path)}") from None
+        whole = manifest.get("seal", seal(manifest)) == seal(manifest)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{file} is damaged ({repr(error)[:200]}); {_repair(path)}") from None
     if version != SCHEMA_VERSION:
         raise InputError(
             f"{path} has schema version {version}, this version reads {SCHEMA_VERSION}; "
@@ -146,16 +170,24 @@ def read_manifest(path: str | Path) -> dict:
     for name, _, _ in sizes:
         if "\0" in name or not (path / name).resolve().is_relative_to(base):
             raise InputError(f"{file} names {name!r}, which is outside the corpus; do not use it")
+    if not whole:
+        raise InputError(f"{file} is damaged or altered (its seal does not fit); {_repair(path)}")
     return manifest
 
 
 def read_part(
-    path: Path, name: str, manifest: Mapping, schema: pa.Schema, *, window: int | None = None
+    path: Path,
+    name: str,
+    manifest: Mapping,
+    schema: pa.Schema,
+    *,
+    window: int | None = None,
+    verify: bool = True,
 ) -> pa.Table:
     """Read the columns of ``schema`` from one Parquet file of a store, with its cheap checks.
 
-    Size against the manifest, number of rows before anything is read, columns and types, and the
-    checksum of every page that is read.
+    Size and sha256 against the manifest, claimed size before anything is read, columns and types,
+    and the checksum of every page that is read.
 
     Raises
     ------
@@ -175,6 +207,11 @@ def read_part(
             f"{file} has {size} bytes, the manifest says {about['bytes']}: damaged or altered; "
             + _repair(path)
         )
+    if verify and file_digest(file) != about["sha256"]:
+        raise InputError(
+            f"{file} is damaged or altered: its sha256 is not that of the manifest; "
+            + _repair(path)
+        )
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             rows = parquet.metadata.num_rows
@@ -182,8 +219,17 @@ def read_part(
                 raise InputError(
                     f"{file} has {rows} rows, the manifest says {about['rows']}; {_repair(path)}"
                 )
-            if rows > _MOST_ROWS:
-                raise InputError(f"{file} claims {rows} rows, over {_MOST_ROWS}; {_repair(path)}")
+            groups = range(parquet.metadata.num_row_groups)
+            size = sum(parquet.metadata.row_group(at).total_byte_size for at in groups)
+            for claimed, most, what in (
+                (rows, _MOST_ROWS, "rows"),
+                (parquet.metadata.num_columns, _MOST_COLUMNS, "columns"),
+                (size, _MOST_BYTES, "bytes"),
+            ):
+                if claimed > most:
+                    raise InputError(
+                        f"{file} claims {claimed} {what}, over {most}; {_repair(path)}"
+                    )
             found = parquet.schema_arrow
             have = pa.schema([f for f in found if f.name in schema.names])
             if problems := check_columns(have, schema, str(file)):
@@ -230,6 +276,7 @@ def load_corpus(
     channels: Iterable[str] | None = None,
     programs: Iterable[str] | None = None,
     window: int | None = None,
+    verify: bool = True,
 ) -> Corpus:
     """Load a published corpus.
 
@@ -244,6 +291,8 @@ def load_corpus(
     window : int, optional
         Only what is visible after ``window`` epochs: rows with ``epoch < window``. 0 is the state
         before training alone.
+    verify : bool, default=True
+        Compare the sha256 of every file that is read with the manifest.
 
     Returns
     -------
@@ -253,8 +302,8 @@ def load_corpus(
     Raises
     ------
     InputError
-        If the store is missing, damaged or altered (sizes and page checksums are checked here,
-        digests of whole files by ``corpus verify``), or a channel or program is unknown.
+        If the store is missing, damaged or altered, or a channel or program is unknown. What the
+        contents say is checked by ``corpus verify``.
     """
     path = DEFAULT if path is None else Path(path)
     if window is not None and (
@@ -263,14 +312,16 @@ def load_corpus(
         raise InputError(f"window is {window!r}; expected the number of visible epochs, 0 or more")
     kept = _chosen("channel", channels, list(CHANNELS))
     manifest = read_manifest(path)
-    runs = _frame([read_part(path, "runs.parquet", manifest, runs_schema())], runs_schema())
+    runs = read_part(path, "runs.parquet", manifest, runs_schema(), verify=verify)
+    runs = _frame([runs], runs_schema())
     chosen = _chosen("program", programs, sorted(runs["program"].unique()))
     if programs is not None:
         runs = runs[runs["program"].isin(chosen)].reset_index(drop=True)
 
     def read(kind: str, schema: pa.Schema) -> pd.DataFrame:
         names = _parts(path, kind, manifest, chosen)
-        parts = [read_part(path, name, manifest, schema, window=window) for name in names]
+        options = {"window": window, "verify": verify}
+        parts = [read_part(path, name, manifest, schema, **options) for name in names]
         return _frame(parts, schema)
 
     epochs = read("epochs", epochs_schema({name: CHANNELS[name] for name in kept}))

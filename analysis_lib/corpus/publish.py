@@ -6,12 +6,14 @@ kill, is there half a store. The same journal always gives the same bytes.
 
 import ctypes
 import hashlib
+import itertools
 import json
 import os
 import platform
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis_lib.configuration import HEALTHY, RECIPE, Configuration, Run
-from analysis_lib.corpus.card import Card, render
+from analysis_lib.corpus.card import Card, citation_file, columns_table, render
+from analysis_lib.corpus.croissant import CROISSANT, describe
 from analysis_lib.corpus.journal import Journal, Row
-from analysis_lib.corpus.load import MANIFEST
+from analysis_lib.corpus.licences import licence_text
+from analysis_lib.corpus.load import MANIFEST, file_digest, seal
 from analysis_lib.corpus.schema import (
     LABELS,
     SCHEMA_VERSION,
@@ -37,19 +41,13 @@ from analysis_lib.corpus.schema import (
 )
 from analysis_lib.errors import InputError
 
-__all__ = ["PROGRAM_COLUMNS", "file_digest", "publish", "write_parquet"]
+__all__ = ["PROGRAM_COLUMNS", "publish", "write_parquet"]
 
 PROGRAM_COLUMNS = ("program", "modality", "family", "source", "metric_name", "higher_is_better")
 """Columns of the ``programs`` table that :func:`publish` takes."""
 
 _MEASURED = ("meta_cpu_s", "meta_wall_s", "meta_torch")
 _META = {"learning_rate": "f", "batch_size": "i", "steps": "i", "parameters_count": "i"}
-
-
-def file_digest(path: Path) -> str:
-    """Return the sha256 of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -143,8 +141,11 @@ def _labelled(runs: pa.Table, label: Callable, epochs: pd.DataFrame) -> pa.Table
 def _selected(
     journal: Journal, plan: Iterable[Run] | None, partial: bool
 ) -> tuple[list[Row], list[dict]]:
-    rows = list(journal.rows())
-    if torn := [row.run_id for row in rows if row.torn]:
+    rows, torn = [], []
+    for row in journal.rows():
+        torn += [row.run_id] if row.torn else []
+        rows.append(replace(row, epochs=None, layers=None))  # traces are read by program, later
+    if torn:
         raise InputError(
             f"{journal.path}: {len(torn)} runs are damaged, e.g. {torn[0]}; drop them with "
             "`corpus repair` and generate again"
@@ -248,7 +249,7 @@ def publish(
         Operator id -> category.
     label : callable
         ``label(runs, epochs)`` -> DataFrame with killed, unstable, first_bad_epoch, mismatch and
-        label, indexed like ``runs``.
+        label, indexed like ``runs``. Called with the runs and traces of one program at a time.
     plan : iterable of Run, optional
         Publish these runs; by default everything in the journal.
     partial : bool, default=False
@@ -279,41 +280,51 @@ def publish(
     about = programs.set_index("program", drop=False).to_dict("index")
     with Journal(journal_path) as journal:
         rows, specs = _selected(journal, plan, partial)
-        limits = journal.noted("limits", {})
-    _check_names(rows, about, categories)
-    place.absolute().parent.mkdir(parents=True, exist_ok=True)
-    _sweep(place.absolute())
-    new = place.absolute().with_name(f".{place.name}.building-{os.getpid()}")
-    try:
-        new.mkdir()
-        manifest = _build(new, rows, specs, about, categories, label, limits, card or Card())
-        _swap(new, place.absolute())
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+        _check_names(rows, about, categories)
+        new = place.absolute().with_name(f".{place.name}.building-{os.getpid()}")
+        try:
+            place.absolute().parent.mkdir(parents=True, exist_ok=True)
+            _sweep(place.absolute())
+            new.mkdir()
+            manifest = _build(new, journal, rows, specs, about, categories, label, card or Card())
+            _swap(new, place.absolute())
+        except OSError as error:
+            raise InputError(
+                f"cannot write {place} ({error.strerror or error}); free space, or choose "
+                "another folder"
+            ) from error
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
     return manifest
 
 
-def _build(new, rows, specs, about, categories, label, limits, card) -> dict:
-    records = [_record(row, about[row.program], categories) for row in rows]
-    runs = _runs_table(records, runs_schema(labels=False))
-    digest, counts, all_epochs = hashlib.sha256(), {"runs.parquet": len(rows)}, []
-    problems = []
-    for program in sorted({row.program for row in rows}):
-        mine = [row for row in rows if row.program == program and row.epochs is not None]
-        epochs = _stacked(mine, "epochs", epochs_schema())
-        layers = _stacked(mine, "layers", layers_schema())
-        all_epochs.append(epochs)
-        head = runs.filter(pa.compute.equal(runs["program"], program)).select(["run_id", "status"])
-        problems += check_tables(head.to_pandas(), epochs.to_pandas(), layers.to_pandas())
+def _build(new, journal, rows, specs, about, categories, label, card) -> dict:
+    """Write everything, one program at a time, so that memory holds the traces of one only."""
+    digest, counts, labelled, problems = hashlib.sha256(), {"runs.parquet": len(rows)}, [], []
+    for program, group in itertools.groupby(rows, key=lambda row: row.program):
+        mine = list(group)
+        records = [_record(row, about[program], categories) for row in mine]
+        runs = _runs_table(records, runs_schema(labels=False))
+        wanted = {row.run_id: at for at, row in enumerate(mine) if row.epochs_sha256}
+        traced = [row for row in journal.rows(program=program) if row.run_id in wanted]
+        traced.sort(key=lambda row: wanted[row.run_id])
+        epochs = _stacked(traced, "epochs", epochs_schema())
+        layers = _stacked(traced, "layers", layers_schema())
+        del traced
+        seen = epochs.to_pandas(ignore_metadata=True)
+        head = runs.select(["run_id", "status"]).to_pandas()
+        problems += check_tables(head, seen, layers.to_pandas())
         for kind, table in (("epochs", epochs), ("layers", layers)):
             digest.update(to_bytes(table))
             if table.num_rows:
                 name = f"{kind}/program={program}/part-0.parquet"
                 counts[name] = table.num_rows
                 write_parquet(table, new / name)
+        if not problems:
+            labelled.append(_labelled(runs, label, seen))
     if problems:
         raise InputError("the journal contradicts itself: " + "; ".join(problems))
-    runs = _labelled(runs, label, pa.concat_tables(all_epochs).to_pandas(ignore_metadata=True))
+    runs = pa.concat_tables(labelled).combine_chunks()
     digest.update(to_bytes(runs.drop_columns(list(_MEASURED))))
     write_parquet(runs, new / "runs.parquet")
     text = "[\n" + ",\n".join(canonical(spec) for spec in specs) + "\n]\n"
@@ -326,16 +337,24 @@ def _build(new, rows, specs, about, categories, label, limits, card) -> dict:
         "digest": digest.hexdigest(),
         "runs": len(rows),
         "planned": len(specs),
-        "programs": len(all_epochs),
+        "programs": len(labelled),
         "sources": sorted({str(about[row.program]["source"]) for row in rows}),
         "statuses": {s: statuses.count(s) for s in STATUSES if s in statuses},
-        "limits": limits,
+        "limits": journal.noted("limits", {}),
         "versions": _versions(rows),
         "files": {},
     }
     _list_files(new, manifest, counts)
-    (new / "README.md").write_text(render(card, manifest), encoding="utf-8")
+    for name, content in (
+        (CROISSANT, describe(card, manifest)),
+        ("columns.csv", columns_table()),
+        ("LICENSE", licence_text(card.title)),
+        ("CITATION.cff", citation_file(card)),
+        ("README.md", render(card, manifest)),
+    ):
+        (new / name).write_text(content, encoding="utf-8")
     _list_files(new, manifest, counts)
+    manifest["seal"] = seal(manifest)
     (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return manifest
 

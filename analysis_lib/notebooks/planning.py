@@ -145,9 +145,10 @@ def _content(path: Path) -> str:
 
 
 def _environment(project: Project) -> str:
-    """Digest of the library and of the corpus, which every notebook depends on."""
-    library = sorted((project.root / "analysis_lib").rglob("*.py"))
-    parts = [part for path in library for part in (project.relative(path), path.read_bytes())]
+    """Digest of library, corpus and recorded reports, which every notebook depends on."""
+    files = sorted((project.root / "analysis_lib").rglob("*.py"))
+    files += sorted((project.root / "data" / "reports").glob("*.csv"))
+    parts = [part for path in files for part in (project.relative(path), path.read_bytes())]
     return digest(*parts, json.dumps(corpus_digests(project)))
 
 

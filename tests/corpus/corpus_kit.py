@@ -9,14 +9,15 @@ from corpus_stub import trace_of
 
 from analysis_lib.configuration import Configuration, Run
 from analysis_lib.corpus.journal import Journal, Row, digest
-from analysis_lib.corpus.publish import file_digest, publish, write_parquet
+from analysis_lib.corpus.load import file_digest, seal
+from analysis_lib.corpus.publish import publish, write_parquet
 from analysis_lib.corpus.schema import to_bytes, trace_tables
 
 OPERATORS = ("RAISE", "NONFINITE", "HLR", "HBS")
 CATEGORIES = {"HLR": "Hyperparameter", "HBS": "Hyperparameter"} | {
     name: "Loop"
     for name in ("RAISE", "UNPICKLABLE", "SILENT", "MEMORY", "HUNGRY", "EXIT", "SYSEXIT", "KILL")
-    + ("ONCE", "SEGFAULT", "BUSY", "SLEEP", "SLOW", "CLOSE", "NONFINITE")
+    + ("ONCE", "SEGFAULT", "BUSY", "SLEEP", "FROZEN", "WORK", "SLOW", "CLOSE", "NONFINITE")
 }
 NAMES = ("alpha", "beta", "007")
 PROGRAMS = pd.DataFrame(
@@ -102,10 +103,11 @@ def relist(store, **changes):
     manifest = json.loads((store / "manifest.json").read_text()) | changes
     for name, about in manifest["files"].items():
         file = store / name
-        if file.exists():
+        if len(name) < 100 and file.exists():
             about |= {"bytes": file.stat().st_size, "sha256": file_digest(file)}
             if name.endswith(".parquet"):
                 about["rows"] = pq.read_metadata(file).num_rows
+    manifest["seal"] = seal(manifest)
     (store / "manifest.json").write_text(json.dumps(manifest))
 
 

@@ -113,6 +113,12 @@ def fail(run):
                 pass
         case "SLEEP":
             time.sleep(FOREVER)
+        case "FROZEN":  # in C, with the interpreter's lock held
+            ctypes.PyDLL(None).pause()
+        case "WORK":
+            until = time.process_time() + float(run.configuration.parameters["s"])
+            while time.process_time() < until:
+                pass
         case "SLOW":
             time.sleep(float(run.configuration.parameters["s"]))
         case "CLOSE":

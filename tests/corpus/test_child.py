@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis_lib.configuration import Configuration, Run
+from analysis_lib.corpus.child import TRAINER as PROJECT
 from analysis_lib.corpus.child import clean, run_child
+from analysis_lib.errors import InputError
 
 LIMITS = {"trainer": TRAINER, "cpu_s": 2, "wall_s": 3600}
 FAULTS = {
@@ -80,23 +82,26 @@ def test_memory_limit():
     assert row.status == "oom"
 
 
+def test_wrong_trace_is_a_reason():
+    row = run_child(plan_of()[0].spec, **LIMITS | {"trainer": "corpus_stub:wrong"})
+    assert row.status == "raised"
+    assert re.search("missing column 'train_loss'; .*'grad_norm' is double", row.reason)
+
+
 @pytest.mark.parametrize(
-    ("trainer", "reason"),
+    ("changes", "trainer", "reason"),
     [
-        ("corpus_stub:wrong", "missing column 'train_loss'; .*'grad_norm' is double"),
-        ("corpus_stub:nothing", "AttributeError: .*no attribute 'nothing'"),
-        ("no_such_module:train", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ({}, "corpus_stub:nothing", "no trainer 'corpus_stub:nothing' .*no attribute 'nothing'"),
+        ({}, "no_such_module:train", "No module named 'no_such_module'"),
+        ({"recipe": 99}, TRAINER, "recipe 99, this version trains recipe"),
+        ({}, PROJECT, "unknown program 'alpha'"),
+        ({"program": "snn_wine", "operator": "HRL"}, PROJECT, "unknown operator 'HRL'; did you"),
+        ({"program": "snn_wine", "operator": "LCF"}, PROJECT, "'LCF' does not apply to 'snn_wine"),
     ],
 )
-def test_unusable_trainer_is_a_reason(trainer, reason):
-    row = run_child(plan_of()[0].spec, **LIMITS | {"trainer": trainer})
-    assert row.status == "raised"
-    assert re.search(reason, row.reason)
-
-
-def test_spec_of_another_recipe_is_not_trained():
-    row = run_child(plan_of()[0].spec | {"recipe": 99}, **LIMITS)
-    assert row.status == "raised" and "recipe 99" in row.reason
+def test_what_the_process_does_not_know_is_refused(changes, trainer, reason):
+    with pytest.raises(InputError, match=f"the process that trains refuses .*{reason}"):
+        run_child(plan_of()[0].spec | changes, **LIMITS | {"trainer": trainer, "cpu_s": 20})
 
 
 def test_processes_are_forked_warm_from_a_single_thread():

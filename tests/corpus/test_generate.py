@@ -182,6 +182,51 @@ def test_program_that_never_works_is_given_up(tmp_path):
     assert "its first 5 runs all raised, the last one: RuntimeError: no data" in str(summary)
 
 
+def test_plan_of_another_version_is_refused_and_leaves_nothing(tmp_path):
+    with pytest.raises(InputError, match="refuses .*unknown program '(alpha|007)'; known: "):
+        generate(PLAN, tmp_path / "j.db", workers=2, progress=False)
+    assert not stored(tmp_path / "j.db")
+
+
+def test_first_failure_is_shown_at_once_and_only_once(tmp_path, capsys):
+    plan, seen = plan_of(["alpha"], ["RAISE", "healthy"], seeds=6), []
+    generate(
+        plan,
+        tmp_path / "j.db",
+        workers=1,
+        trainer=TRAINER,
+        on_result=lambda s: seen.append((s.recorded["raised"], capsys.readouterr().err)),
+    )
+    told = [(raised, text) for raised, text in seen if "first raised: " in text]
+    assert [raised for raised, _ in told] == [1]
+    assert "first raised: alpha/RAISE/seed=" in told[0][1]
+    assert "ValueError: shape mismatch" in told[0][1] and "\x1b" not in told[0][1]
+
+
+def test_nothing_works_so_the_call_stops(tmp_path, capsys):
+    plan, path = plan_of([f"p{n}" for n in range(40)], ["RAISE"], seeds=3), tmp_path / "j.db"
+    summary = generate(plan, path, workers=1, trainer=TRAINER)
+    assert 20 <= summary.recorded.total() <= 21 and not summary.lost  # one may be under way
+    said = capsys.readouterr().err
+    assert said.count("stopped: the first 20 runs all raised, the last one: ValueError") == 2
+    again = generate(plan, path, retry=["raised"], workers=1, **QUIET)
+    assert again.recorded["raised"] == 120 and again.complete and not again.stopped
+
+
+def test_few_runs_at_a_time_are_handed_over(tmp_path, monkeypatch):
+    class Counting(ThreadPoolExecutor):
+        most = 0
+
+        def submit(self, *arguments, **options):
+            Counting.most = max(Counting.most, self._work_queue.qsize())
+            return super().submit(*arguments, **options)
+
+    monkeypatch.setattr("analysis_lib.corpus.generate._AHEAD", 4)
+    with Counting(2) as pool:
+        assert generate(PLAN, tmp_path / "j.db", executor=pool, **QUIET).complete
+    assert 1 <= Counting.most <= 4
+
+
 def test_program_that_fails_at_times_is_not_given_up(tmp_path):
     plan = plan_of(["alpha"], ["RAISE", "healthy"], seeds=9)
     summary = generate(plan, tmp_path / "j.db", random_state=1, **QUIET)
@@ -288,5 +333,5 @@ def test_wrong_options(tmp_path, options, message):
 def test_limits_are_noted(tmp_path):
     generate(PLAN[:1], tmp_path / "j.db", cpu_s=7, wall_s=70, **QUIET)
     with Journal(tmp_path / "j.db") as journal:
-        assert journal.noted("limits") == {"cpu_s": 7, "wall_s": 70, "memory_gib": None}
+        assert journal.noted("limits") == {"cpu_s": 7, "wall_s": 70, "memory_gib": 4.0}
         assert json.dumps(journal.noted("running")) == "{}"

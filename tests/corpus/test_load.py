@@ -143,6 +143,11 @@ def damage(store, how):
         case "fewer rows":
             content = json.loads(manifest.read_text())
             content["files"][PART]["rows"] -= 1
+            content["seal"] = module.seal(content)
+            manifest.write_text(json.dumps(content))
+        case "altered manifest":
+            content = json.loads(manifest.read_text())
+            content["runs"] += 1
             manifest.write_text(json.dumps(content))
         case "missing column":
             rewrite(store, PART, lambda frame: frame.drop(columns="hvp_norm"))
@@ -165,6 +170,7 @@ def damage(store, how):
         ("empty", f"{PART} has 0 bytes, the manifest says"),
         ("text", f"{PART} is damaged"),
         ("fewer rows", f"{PART} has 32 rows, the manifest says 31"),
+        ("altered manifest", "manifest.json is damaged or altered"),
         ("missing column", "missing column 'hvp_norm'"),
         ("other types", "(?s)column 'epoch' is .*string.*column 'hvp_norm' is double"),
     ],
@@ -188,8 +194,9 @@ def test_shipped_corpus_is_restored_by_git(store, monkeypatch):
         load_corpus()
 
 
-def test_flipped_bits_never_give_other_numbers(store):
-    """Not in pages (their checksums), and not in the footer."""
+@pytest.mark.parametrize("verify", [True, False])
+def test_flipped_bits_never_give_other_numbers(store, verify):
+    """The digest of the file finds them all; without it, the checksums of pages do."""
     path = store / PART
     whole, expected = path.read_bytes(), load_corpus(store).epochs
     rng, refused = np.random.default_rng(0), 0
@@ -198,13 +205,13 @@ def test_flipped_bits_never_give_other_numbers(store):
         content[at // 8] ^= 1 << (at % 8)
         path.write_bytes(content)
         try:
-            found = load_corpus(store).epochs
+            found = load_corpus(store, verify=verify).epochs
         except InputError as error:
             assert "part-0.parquet" in str(error)
             refused += 1
         else:
             pd.testing.assert_frame_equal(found, expected)
-    assert refused > 20
+    assert refused == 60 if verify else refused > 20
 
 
 def test_bit_in_a_data_page_is_caught_by_its_checksum(store):
@@ -213,10 +220,22 @@ def test_bit_in_a_data_page_is_caught_by_its_checksum(store):
     content = bytearray(path.read_bytes())
     content[column.data_page_offset + column.total_compressed_size - 1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=f"{PART} is damaged .*"):
+    with pytest.raises(InputError, match=f"{PART} is damaged or altered: its sha256"):
         load_corpus(store)
+    with pytest.raises(InputError, match=f"{PART} is damaged .*"):
+        load_corpus(store, verify=False)
     others = [name for name in CHANNELS if name != column.path_in_schema]
-    assert len(load_corpus(store, channels=others).epochs)  # that page is not read
+    assert len(load_corpus(store, channels=others, verify=False).epochs)  # not read
+
+
+@pytest.mark.parametrize(
+    ("limit", "what"),
+    [("_MOST_ROWS", "30 rows"), ("_MOST_COLUMNS", "columns"), ("_MOST_BYTES", "bytes")],
+)
+def test_what_would_fill_the_memory_is_refused_unread(store, monkeypatch, limit, what):
+    monkeypatch.setattr(module, limit, 8)
+    with pytest.raises(InputError, match=f"claims .*{what}, over 8"):
+        load_corpus(store)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from corpus_kit import CATEGORIES, PROGRAMS, journal_of, label, plan_of, row_of
 
 from analysis_lib.channels import CHANNELS, LAYER_CHANNELS
 from analysis_lib.corpus.card import Card
-from analysis_lib.corpus.load import load_corpus
-from analysis_lib.corpus.publish import file_digest, publish
+from analysis_lib.corpus.load import file_digest, load_corpus
+from analysis_lib.corpus.publish import publish
 from analysis_lib.corpus.verify import verify_store
 from analysis_lib.errors import InputError
 

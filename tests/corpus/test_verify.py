@@ -11,7 +11,8 @@ from corpus_kit import NAMES, journal_of, label, plan_of, relist, rewrite, row_o
 
 from analysis_lib.corpus.generate import generate
 from analysis_lib.corpus.journal import Journal
-from analysis_lib.corpus.verify import check_store, repair, status, verify_store
+from analysis_lib.corpus.repair import repair
+from analysis_lib.corpus.verify import check_store, status, verify_store
 from analysis_lib.errors import InputError
 
 PLAN = plan_of()
@@ -180,6 +181,26 @@ def test_repair_drops_torn_runs_which_are_then_made_again(tmp_path):
     assert set(dropped["status"]) == {"ok"}
     summary = generate(plan, path, trainer="corpus_stub:train", progress=False)
     assert (summary.already, summary.recorded["ok"], summary.complete) == (2, 2, True)
+
+
+def test_what_can_be_read_of_a_damaged_journal_is_saved(tmp_path):
+    plan = plan_of(["alpha"], ["healthy"], seeds=30)
+    path = journal_of(tmp_path / "j.db", plan)
+    content = bytearray(path.read_bytes())
+    assert len(content) > 200_000
+    content[100_000:120_000] = bytes(20_000)
+    path.write_bytes(content)
+    dropped = repair(path)
+    assert (tmp_path / "j.db.damaged").read_bytes()[100_000:120_000] == bytes(20_000)
+    with Journal(path) as journal:
+        kept = {row.run_id: row for row in journal.rows()}
+        assert journal.integrity() == "ok" and not journal.busy
+    assert 10 < len(kept) < 30 and not set(dropped["run_id"]) & set(kept)
+    by_id = {run.run_id: run for run in plan}
+    assert all(row == row_of(by_id[run_id]) for run_id, row in kept.items())
+    summary = generate(plan, path, trainer="corpus_stub:train", progress=False)
+    assert (summary.already, summary.complete) == (len(kept), True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["j.db", "j.db.damaged", "j.db.lock"]
 
 
 def test_overflow_of_an_exploding_run_is_no_gap(store):

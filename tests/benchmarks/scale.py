@@ -1,0 +1,212 @@
+"""Measure the engine and write data/reports/scale.csv, which the book shows: make bench.
+
+Every row: name, value, unit, goal, what was measured. Times are wall-clock seconds beside whatever
+else the machine is doing, the best of some rounds; the load before each part is in the report.
+Parts can be measured anew alone: python tests/benchmarks/scale.py engines
+"""
+
+import csv
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+
+HERE = Path(__file__).parent
+KITS = [str(HERE), str(HERE.parent / "corpus")]
+sys.path[:0] = KITS
+os.environ["PYTHONPATH"] = os.pathsep.join([*KITS, os.environ.get("PYTHONPATH", "")])
+
+from analysis_lib import ROOT  # noqa: E402
+from analysis_lib.configuration import Configuration, Run  # noqa: E402
+from analysis_lib.corpus.child import run_child  # noqa: E402
+from analysis_lib.corpus.cluster import local_cluster  # noqa: E402
+from analysis_lib.corpus.generate import generate  # noqa: E402
+from analysis_lib.corpus.journal import Journal  # noqa: E402
+from analysis_lib.corpus.schema import spec_id  # noqa: E402
+
+REPORT = ROOT / "data" / "reports" / "scale.csv"
+PROGRAM, COUNT, ROUNDS = "cnn1d_meats", 6, 3
+COLD = """
+import time, torch
+model = torch.nn.Linear(8, 1)
+optimizer = torch.optim.Adam(model.parameters())
+model(torch.ones(4, 8)).square().mean().backward()
+optimizer.step()
+print(time.process_time())
+"""
+
+
+def stand_ins(count):
+    """Runs of the stand-in trainer."""
+    return [Run(Configuration(f"p{n % 50}"), n // 50) for n in range(count)]
+
+
+def warm_up(folder):
+    """Start of a process from the warmed fork server, and its first optimizer step."""
+    starts, steps = [], []
+    for run in stand_ins(40):
+        at = time.monotonic()
+        record = run_child(run.spec, trainer="bench_trainer:begin").record
+        starts.append(1000 * (record["began"] - at))
+        steps.append(1000 * record["step_s"])
+    yield "child_start_ms", min(starts), "ms", 50, "process of a run, forked, best of 40"
+    yield "first_step_ms", statistics.median(steps), "ms", 50, "CPU time of its first step, median"
+    done = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True, check=True)
+    yield "cold_step_ms", 1000 * float(done.stdout), "ms", "", "the same in a new interpreter"
+
+
+def timed(function, *arguments, **options):
+    """Seconds a call takes."""
+    at = time.monotonic()
+    function(*arguments, **options)
+    return time.monotonic() - at
+
+
+def engines(folder):
+    """The same real runs in a bare loop, on threads, and on Dask; the best of some rounds."""
+    from analysis_lib.training import train
+
+    plan, seconds, cpu = [Run(Configuration(PROGRAM), seed) for seed in range(COUNT)], {}, {}
+    quiet = {"progress": False}
+    train(plan[0])  # caches and lazy imports
+
+    def loop():
+        for run in plan:
+            at = time.process_time()
+            train(run)
+            cpu.setdefault("loop", []).append(time.process_time() - at)
+
+    def engine(name, **options):
+        generate(plan, folder / f"{name}.db", **quiet, **options)
+        with Journal(folder / f"{name}.db") as found:
+            cpu[name] = [row.record["cpu_s"] for row in found.rows()] + cpu.get(name, [])
+        (folder / f"{name}.db").unlink()
+
+    import torch
+
+    torch.set_num_threads(1)
+    for _ in range(ROUNDS):
+        rounds = {"loop": timed(loop)}
+        rounds["one"] = timed(engine, "one", workers=1)
+        rounds["two"] = timed(engine, "two", workers=2)
+        with local_cluster(2) as executor:
+            generate(stand_ins(4), folder / "w.db", executor=executor, trainer=STUB, **quiet)
+            rounds["dask"] = timed(engine, "dask", executor=executor)
+        seconds = {name: min(s, seconds.get(name, s)) for name, s in rounds.items()}
+    runs = f"{COUNT} runs of {PROGRAM}"
+    yield "loop_s", seconds["loop"], "s", "", f"{runs} in a bare loop"
+    yield "one_worker_s", seconds["one"], "s", "", f"{runs}, 1 worker"
+    yield "two_workers_s", seconds["two"], "s", "", f"{runs}, 2 workers"
+    yield "dask_s", seconds["dask"], "s", "", f"{runs}, Dask with 2 workers"
+    overhead = 1000 * (seconds["one"] - seconds["loop"]) / COUNT
+    yield "overhead_ms", overhead, "ms", "", "per run, 1 worker against the loop"
+    own = statistics.median(cpu["one"]) - statistics.median(cpu["loop"])
+    yield "overhead_cpu_ms", 1000 * own, "ms", "", "CPU time per run, likewise, median"
+    half = 100 * (2 * seconds["two"] / seconds["loop"] - 1)
+    yield "overhead_percent", half, "%", 15, "2 workers against half the loop"
+    yield "scaling", seconds["one"] / seconds["two"], "x", 1.85, "1 worker against 2"
+    yield "dask_ratio", seconds["dask"] / seconds["two"], "x", "", "Dask against threads"
+
+
+STUB = "corpus_stub:train"
+
+
+class AtOnce(Executor):
+    """Has every result at once, as if a large cluster had worked on it; one trace for all."""
+
+    def __init__(self, run):
+        from corpus_kit import row_of
+
+        self.row = row_of(run)
+
+    def submit(self, function, spec, **options):
+        future = Future()
+        future.set_result(replace(self.row, run_id=spec_id(spec), spec=dict(spec)))
+        return future
+
+
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def journal(folder):
+    """Resume of a finished journal, and the cost of a commit."""
+    plan = stand_ins(10_000)
+    quiet = {"executor": AtOnce(plan[0]), "progress": False}
+    made = timed(generate, plan[:500], folder / "few.db", **quiet)
+    yield "commit_ms", 1000 * made / 500, "ms", "", "a run of a simulated campaign, on this disk"
+    with tempfile.TemporaryDirectory(dir=MEMORY) as memory:
+        path = Path(memory) / "j.db"
+        made = timed(generate, plan, path, **quiet)
+        yield "driver_ms", 1000 * made / len(plan), "ms", "", "the same on a file system in memory"
+        again = [Run.from_spec(run.spec) for run in plan]  # keys are computed anew
+        seconds = timed(generate, again, path, **quiet)
+        yield "resume_s", seconds, "s", 5, "repeating a finished campaign of 10,000 runs"
+        kilobytes = path.stat().st_size / len(plan) / 1e3
+        yield "journal_kb", kilobytes, "kB", "", "journal per stand-in run"
+
+
+def many(count=100_000):
+    """Peak memory of a driver; run in a process of its own, on a file system in memory."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        plan = [Run(Configuration(f"p{n % 1000}"), n // 1000, 1) for n in range(count)]
+        summary = generate(plan, Path(folder) / "j.db", executor=AtOnce(plan[0]), progress=False)
+    assert summary.complete
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+
+
+def memory(folder):
+    """Memory of the driver with many runs, and of the processes of two workers."""
+    command = [sys.executable, __file__, "many"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    peak = float(done.stdout)
+    yield "driver_mb", peak, "MB", 1000, "driver, 100,000 simulated runs"
+    import psutil
+
+    sizes = []
+
+    def look(summary):
+        processes = psutil.Process().children(recursive=True)
+        total = 0
+        for process in processes:
+            try:
+                total += process.memory_full_info().pss
+            except psutil.Error:
+                continue
+        sizes.append(total / 2**20)
+
+    plan = [Run(Configuration(PROGRAM), seed) for seed in range(8)]
+    generate(plan, folder / "m.db", workers=2, progress=False, on_result=look)
+    yield "worker_mib", max(sizes) / 2, "MiB", 200, "per worker of 2, shared pages shared out"
+
+
+PARTS = {"warm": warm_up, "engines": engines, "journal": journal, "memory": memory}
+
+
+def main(parts):
+    """Measure some parts, or everything, and keep the other rows of the report."""
+    rows = {}
+    if REPORT.exists() and parts:
+        with REPORT.open(newline="", encoding="utf-8") as file:
+            rows = {row[0]: row[1:] for row in list(csv.reader(file))[1:]}
+    for part in parts or PARTS:
+        load = os.getloadavg()[0]
+        rows[f"load_{part}"] = [f"{load:.2f}", "", "", f"load of the machine before: {part}"]
+        with tempfile.TemporaryDirectory() as folder:
+            for name, value, *rest in PARTS[part](Path(folder)):
+                rows[name] = [f"{value:.4g}", *rest]
+                print(name, *rows[name], flush=True)
+        REPORT.parent.mkdir(exist_ok=True)
+        with REPORT.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["name", "value", "unit", "goal", "what"])
+            writer.writerows([name, *rest] for name, rest in rows.items())
+
+
+if __name__ == "__main__":
+    many() if sys.argv[1:] == ["many"] else main(sys.argv[1:])
