@@ -94,7 +94,7 @@ _STABILITY = {
     "chi": ("ratio", "step over the step at which the probe loss starts to rise"),
     "progress": ("ratio", "(L(theta + d) - L(theta)) / |g'd|: -1 is full descent, > 0 a rise"),
     "next_loss": ("loss", "L(theta + d) on the probe batch"),
-    "update_cosine": ("ratio", "cosine between d and -g"),
+    "update_cosine": ("ratio", "cosine between d and -g; 0 if one of them is 0"),
     "update_curvature": ("loss/weight^2", "d'Hd / d'd"),
     "grad_snr": ("ratio", "|g|^2 over its variance, from the two halves of the probe batch"),
 }

@@ -38,7 +38,8 @@ def gradient_noise(gradients: np.ndarray, rows: int) -> Noise:
     Returns
     -------
     Noise
-        ``snr`` and ``scale``; infinite snr without noise, infinite scale without signal.
+        ``snr`` and ``scale``; infinite snr without noise, 0 without any gradient; infinite scale
+        without signal.
 
     Raises
     ------
@@ -67,6 +68,6 @@ def gradient_noise(gradients: np.ndarray, rows: int) -> Noise:
         spread = np.square(gradients - mean).sum() / (m - 1)  # tr Sigma / b
         signal, noise = mean @ mean, spread / m  # noise = tr Sigma / B
         true = signal - noise
-        snr = signal / noise if noise else (np.inf if signal else np.nan)
+        snr = signal / noise if noise else (np.inf if signal else 0.0)
         scale = rows * spread / true if true > 0 else (np.inf if noise else np.nan)
     return Noise(float(snr), float(scale))

@@ -292,11 +292,12 @@ class Probe:
             by_layer["rayleigh"] = layout.sums_by_layer(v * hv).mean(0) / sizes
         if "d" in arrays:
             d = arrays["d"]
-            row["update_cosine"] = -(g @ d) / (_length(g) * _length(d))
+            row["update_cosine"] = _quotient(-(g @ d), _length(g) * _length(d))
         if "hd" in arrays:
             hd = arrays["hd"]
-            row["update_curvature"] = (d @ hd) / (d @ d)
-            by_layer["rho"] = layout.sums_by_layer(d * hd) / (2 * abs(g @ d))
+            row["update_curvature"] = _quotient(d @ hd, d @ d)
+            parts = layout.sums_by_layer(d * hd)
+            by_layer["rho"] = np.where(parts == 0, 0.0, parts / (2 * abs(g @ d)))
         per_layer = {}
         for i, layer in enumerate(layout.layers):
             seen = np.array(watch.outputs[layer] or [(np.nan, np.nan)])
@@ -309,6 +310,11 @@ class Probe:
                 "saturated_share": saturated,
             }
         return row, per_layer
+
+
+def _quotient(above: float, below: float) -> float:
+    """A quotient that is 0 for a step or gradient of length 0, which has no direction."""
+    return 0.0 if below == 0 else float(above / below)
 
 
 def _length(values: np.ndarray) -> float:
