@@ -16,7 +16,7 @@ from benchmarks.telemetry import measure_groups, measure_telemetry
 
 __all__ = ["TABLES", "write_tables"]
 
-OUT = Path(__file__).parents[2] / "data" / "benchmarks"
+OUT = Path(__file__).parents[2] / "data" / "reports"
 
 SMALL = ("mlp", "snn_wine")
 

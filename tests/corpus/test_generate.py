@@ -138,11 +138,12 @@ def test_killed_drivers_lose_and_repeat_nothing(script, tmp_path):
     assert contents(path) == contents(whole)
     one = publish(path, tmp_path / "one", plan=slow_plan(), **STORE)
     two = publish(whole, tmp_path / "two", plan=slow_plan(), **STORE)
-    measured = ("runs.parquet", "README.md")  # hold seconds and the versions
+    measured = ("runs.parquet", "README.md", "croissant.json")  # hold seconds, or their sha256
     for manifest in (one, two):
         for name in measured:
             manifest["files"].pop(name)
-        manifest.pop("limits"), manifest.pop("versions")
+        for name in ("limits", "versions", "seal"):
+            manifest.pop(name)
     assert one == two
 
 

@@ -9,7 +9,9 @@ from corpus_kit import journal_of, plan_of, row_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analysis_lib.configuration import RECIPE
 from analysis_lib.corpus.journal import Journal, digest
+from analysis_lib.corpus.schema import SCHEMA_VERSION
 from analysis_lib.errors import InputError
 
 PLAN = plan_of(["alpha"], seeds=2)
@@ -118,12 +120,12 @@ def test_database_of_another_program_is_left_alone(tmp_path):
     assert path.read_bytes()[100:] == before[100:]
 
 
-@pytest.mark.parametrize("name", ["recipe", "schema_version"])
-def test_journal_of_another_version_is_refused(tmp_path, name):
+@pytest.mark.parametrize(("name", "ours"), [("recipe", RECIPE), ("schema_version", SCHEMA_VERSION)])
+def test_journal_of_another_version_is_refused(tmp_path, name, ours):
     path = journal_of(tmp_path / "j.db", PLAN[:1])
     with Journal(path, write=True) as journal:
         journal.note(**{name: 999})
-    with pytest.raises(InputError, match=f"{name} 999, this version has 1"):
+    with pytest.raises(InputError, match=f"{name} 999, this version has {ours}"):
         Journal(path, write=True)
 
 
