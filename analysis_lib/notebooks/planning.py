@@ -147,7 +147,7 @@ def _content(path: Path) -> str:
 def _environment(project: Project) -> str:
     """Digest of library, corpus and recorded reports, which every notebook depends on."""
     files = sorted((project.root / "analysis_lib").rglob("*.py"))
-    files += sorted((project.root / "data" / "reports").glob("*.csv"))
+    files += sorted((project.root / "data" / "reports").glob("*.*"))
     parts = [part for path in files for part in (project.relative(path), path.read_bytes())]
     return digest(*parts, json.dumps(corpus_digests(project)))
 

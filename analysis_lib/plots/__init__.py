@@ -7,6 +7,13 @@ from analysis_lib.plots.corpus import (
     plot_killed,
     plot_traces,
 )
+from analysis_lib.plots.cost import (
+    METHODS,
+    plot_eigenvalues,
+    plot_overhead,
+    plot_ratios,
+    plot_runs,
+)
 from analysis_lib.plots.curvature import plot_before, plot_layers, plot_lines, plot_shares
 from analysis_lib.plots.gap import plot_gap_bars, plot_gap_windows, plot_recall_matrix
 from analysis_lib.plots.style import (
@@ -37,6 +44,12 @@ __all__ = [
     "plot_layers",
     "plot_lines",
     "plot_shares",
+    # cost
+    "METHODS",
+    "plot_eigenvalues",
+    "plot_overhead",
+    "plot_ratios",
+    "plot_runs",
     # the gap
     "plot_gap_bars",
     "plot_gap_windows",

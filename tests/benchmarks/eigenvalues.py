@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from analysis_lib.curvature import Hessian, lanczos, undisturbed
+from analysis_lib.monitor.probe import COLD, WARM
 from benchmarks import ours
 from benchmarks.cases import Case
 from benchmarks.timing import paired_ratio, reason
@@ -15,9 +16,6 @@ __all__ = ["measure_eigenvalues"]
 
 CHECKPOINTS, BETWEEN = 3, 25
 """States looked at after the first, and optimizer steps between two of them."""
-
-COLD, WARM = 10, 4
-"""Lanczos steps at the first state and at later ones, as in the monitor."""
 
 REFERENCE = 60
 """Largest number of Lanczos steps of the value that errors are taken against."""

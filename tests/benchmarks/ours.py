@@ -88,11 +88,14 @@ def trace(case: Case) -> Callable[[], float]:
 
 
 def warm_eigenvalue(case: Case, start: Tensor, *, steps: int) -> tuple[float, Tensor]:
-    """Largest eigenvalue by a few steps of Lanczos, forward and gradient included."""
+    """Largest eigenvalue by a few steps of Lanczos, forward and gradient included.
+
+    Also the vector the monitor would start from at the next state.
+    """
     with undisturbed(case.model, seed=0):
         hessian = Hessian.of(case.closure, case.layout)
         ends = lanczos(hessian.__matmul__, start, steps=steps)
-    return ends.largest, ends.largest_vector
+    return ends.largest, ends.largest_vector + ends.smallest_vector
 
 
 GRADIENT = "gradient"

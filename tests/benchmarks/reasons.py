@@ -7,6 +7,17 @@ GUARD = (
     "without it the product costs what two plain backward passes cost"
 )
 
+SNAPSHOT = (
+    "a snapshot takes ten to twenty products of about two gradients each, besides searches by "
+    "forward passes, and so costs as much as some dozens of training steps, while these programs "
+    "log an epoch after 16 to 44 steps; the share falls with the steps per epoch"
+)
+
+STATE = (
+    "at single states the top eigenvector turns between two looks, or the next eigenvalue is close "
+    "by; the residual that is recorded beside the value says so"
+)
+
 REASONS: dict[str | tuple[str, str], str] = {
     ("first product / gradient", "mlp"): GUARD,
     ("PyHessian / ours, single product", "gradient below 2 ms, median"): GUARD,
@@ -14,5 +25,9 @@ REASONS: dict[str | tuple[str, str], str] = {
         "the estimate converts probes and products to eight bytes before it sums them, which "
         "costs as much as several products in a model of 200,000 parameters and one matrix each"
     ),
+    "run with the monitor / bare run": SNAPSHOT,
+    "monitor, added share at >= 100 steps per epoch": SNAPSHOT,
+    "lambda_max, worst error after the first state": STATE,
+    "lambda_max, cases always within 5 %": STATE,
     "models per second, ensembles of 16 MLPs": "the library does not train ensembles",
 }

@@ -76,7 +76,9 @@ def over_cases(quantity: str, method: str, reduce: str, **where) -> Callable[[Ta
 
     def read(t: Tables) -> float:
         table = _products(t, quantity, method)
-        table = table[table.status == "ok"]
+        single = _products(t, "first_hvp", method)
+        right = single.case[single.status == "ok"]
+        table = table[(table.status == "ok") & table.case.isin(right)]
         if "below_ms" in where:
             table = table[table.gradient_ms < where["below_ms"]]
         return table.against_ours.agg(reduce)
