@@ -18,6 +18,11 @@ STATE = (
     "by; the residual that is recorded beside the value says so"
 )
 
+COPIES = (
+    "the guard keeps a copy of every buffer, which in the graph network is the adjacency matrix; "
+    "in nets of few weights it is the vectors themselves"
+)
+
 REASONS: dict[str | tuple[str, str], str] = {
     ("first product / gradient", "mlp"): GUARD,
     ("PyHessian / ours, single product", "gradient below 2 ms, median"): GUARD,
@@ -27,6 +32,9 @@ REASONS: dict[str | tuple[str, str], str] = {
     ),
     "run with the monitor / bare run": SNAPSHOT,
     "monitor, added share at >= 100 steps per epoch": SNAPSHOT,
+    "peak memory: ours / PyHessian": COPIES,
+    "peak memory: ours / BackPACK": COPIES,
+    "peak memory / gradient": COPIES,
     "lambda_max, worst error after the first state": STATE,
     "lambda_max, cases always within 5 %": STATE,
     "models per second, ensembles of 16 MLPs": "the library does not train ensembles",
