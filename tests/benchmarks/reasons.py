@@ -35,6 +35,11 @@ REASONS: dict[str | tuple[str, str], str] = {
     "peak memory: ours / PyHessian": COPIES,
     "peak memory: ours / BackPACK": COPIES,
     "peak memory / gradient": COPIES,
+    "hooks at every step / monitor, what each adds": SNAPSHOT,
+    ("8-probe trace / eigenthings", "transformer_math"): (
+        "several vectors at once are slower than one by one in this net; the choice is fixed, so "
+        "that results never depend on timing"
+    ),
     "lambda_max, worst error after the first state": STATE,
     "lambda_max, cases always within 5 %": STATE,
     "models per second, ensembles of 16 MLPs": "the library does not train ensembles",

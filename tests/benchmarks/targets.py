@@ -33,7 +33,7 @@ def judge(tables: Tables) -> pd.DataFrame:
             reached = float(target.read(tables))
         except (KeyError, IndexError, AttributeError):  # no such row or table
             reached = np.nan
-        general = REASONS.get(target.quantity, "")
+        general = REASONS.get(target.quantity, "cause not isolated")
         met = reached <= target.limit if target.sense == "<=" else reached >= target.limit
         rows.append(
             {

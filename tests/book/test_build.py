@@ -21,7 +21,10 @@ LINK = "{download}`CSV <tables/tab-x.csv>`"
 PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 )
-INTERNAL = {"cli", "corpus.card", "corpus.child", "corpus.journal", "corpus.schema", "corpus.warm"}
+INTERNAL = {"cli"} | {
+    f"corpus.{name}"
+    for name in ("card", "child", "croissant", "journal", "licences", "progress", "schema", "warm")
+}
 
 
 def executed(project):
