@@ -57,8 +57,8 @@ def clean(text: object, limit: int = 500) -> str:
     except Exception:
         text = "(a message that cannot be shown)"
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text[: 20 * limit])
-    text = re.sub(r"\s+", " ", text)
-    text = "".join(c for c in text if c.isprintable()).strip()
+    text = "".join(c for c in text if c.isprintable() or c.isspace())
+    text = re.sub(r"\s+", " ", text).strip()
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
