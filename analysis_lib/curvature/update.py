@@ -108,7 +108,7 @@ def _mirrored(value, p: Tensor):
 
 def _denominator(kind: str, group: dict, state: dict) -> Tensor | float:
     """What an adaptive optimizer divides a gradient by, both bias corrections of Adam included."""
-    if kind in ("SGD",):
+    if kind == "SGD":
         return 1.0
     if kind == "RMSprop":
         square = state["square_avg"]
@@ -128,13 +128,12 @@ def _denominator(kind: str, group: dict, state: dict) -> Tensor | float:
 
 def _factor(kind: str, group: dict) -> float:
     """Divide eta lambda / 2 into what momentum makes of it (Cohen et al., 2021 and 2022)."""
-    if kind in ("Adam", "AdamW", "Adamax"):
-        beta, share, nesterov = group["betas"][0], 1 - group["betas"][0], False
-    elif kind == "NAdam":
-        beta, share, nesterov = group["betas"][0], 1 - group["betas"][0], True
+    if "betas" in group:  # the gradient enters as a moving average
+        beta, nesterov = group["betas"][0], kind == "NAdam"
+        share = 1 - beta
     else:
-        beta = group.get("momentum", 0.0)
-        share, nesterov = 1 - group.get("dampening", 0.0) * (beta > 0), group.get("nesterov", False)
+        beta, nesterov = group.get("momentum", 0.0), group.get("nesterov", False)
+        share = 1 - group.get("dampening", 0.0) * (beta > 0)
     return share * (1 + 2 * beta if nesterov else 1) / (2 * (1 + beta))
 
 

@@ -183,3 +183,17 @@ def test_scaling_the_weights_of_a_linear_layer_scales_its_block_inversely_square
         return nn.functional.cross_entropy(out, case.y[:, 0].long())
 
     assert relative_error(flat(hvp(case.model, rescaled, v)), scale**2 * once) <= 1e-9
+
+
+def test_several_vectors_at_once_where_a_layer_has_no_part():
+    """torch's own zeros for such layers lack the dimension of the vectors."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 2)).double()
+    x = torch.randn(5, 6, dtype=torch.float64)
+    layout, v = Layout(model), torch.randn(3, 65, dtype=torch.float64)
+    with undisturbed(model):
+        hessian = Hessian(model[2](model[1](model[0](x)).detach()).square().sum(), layout)
+        together, alone = hessian @ v, torch.stack([hessian @ row for row in v])
+    assert layout.batches
+    assert (together[:, :49] == 0).all() and (together[:, 49:] != 0).all()
+    assert relative_error(together, alone) <= 1e-12

@@ -259,3 +259,32 @@ def test_a_loss_without_curvature_and_one_without_the_model():
     assert row.progress == pytest.approx(-1, rel=1e-3)
     apart = one_look(nn.Linear(6, 1), loss=lambda out, y: y.float().mean()).trace.iloc[0]
     assert apart.grad_norm == 0 and np.isnan(apart.hvp_norm)
+
+
+def test_warm_starts_keep_both_ends_of_the_spectrum():
+    """From the top vector alone, five steps do not find the bottom."""
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 3)
+    )
+    optimizer = optim.SGD(model.parameters(), lr=0.2)
+    with Monitor(model, optimizer, probe=(X, Y), loss=LOSS) as monitor:
+        for epoch in range(-1, 6):
+            monitor.snapshot(epoch)
+            hessian = dense_hessian(LOSS(model(X), Y), list(model.parameters())).double()
+            true = torch.linalg.eigvalsh(hessian)
+            optimizer.zero_grad()
+            LOSS(model(X), Y).backward()
+            optimizer.step()
+    last = monitor.trace.iloc[-1]
+    assert last.lambda_max == pytest.approx(float(true[-1]), rel=0.02)
+    assert last.lambda_min == pytest.approx(float(true[0]), rel=0.1)
+
+
+def test_a_step_of_length_zero_has_no_direction_and_leaves_no_gap():
+    model = rectifier_net()
+    with Monitor(model, optim.SGD(model.parameters(), lr=0.0), probe=(X, Y), loss=LOSS) as monitor:
+        monitor.snapshot(-1)
+    row = monitor.trace.iloc[0]
+    assert (row.update_cosine, row.update_curvature, row.rho, row.progress) == (0, 0, 0, 0)
+    assert (monitor.layers.rho == 0).all()
