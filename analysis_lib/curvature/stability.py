@@ -246,7 +246,8 @@ def step_stability(
         sharpness = rho(slope, curvature)
         value = hessian.loss
         with loss_along(closure, layout, update, reset=reset) as loss_at:
-            critical = critical_multiple(loss_at, value, guess=1 / sharpness if sharpness else 1.0)
+            guess = 1 / sharpness if sharpness else 1.0
+            critical = critical_multiple(loss_at, value, guess=guess, refinements=4)
             after = loss_at(1.0)
     parts = layout.sums_by_layer((update * product).cpu().numpy())
     with np.errstate(all="ignore"):
