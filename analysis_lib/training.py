@@ -57,11 +57,14 @@ def _penalty(model: nn.Module, penalties) -> Tensor | float:
         kind = penalties.get(getattr(module, "slot", None))
         if kind is None:
             continue
-        weight = module.weight if hasattr(module, "weight") else module.weight_ih
-        if "l1" in kind:
-            total = total + 0.01 * weight.abs().sum()
-        if "l2" in kind:
-            total = total + 0.01 * weight.square().sum()
+        # the kernels of a layer; of a recurrent one those on its inputs, as in Keras
+        for leaf, weight in module.named_parameters(recurse=False):
+            if not leaf.startswith("weight") or leaf.startswith("weight_hh"):
+                continue
+            if "l1" in kind:
+                total = total + 0.01 * weight.abs().sum()
+            if "l2" in kind:
+                total = total + 0.01 * weight.square().sum()
     return total
 
 

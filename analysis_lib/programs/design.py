@@ -83,14 +83,16 @@ differs from ``zeros``; ``wide_normal`` is N(0, 1), PyTorch's embedding default.
 class Slot:
     """A named, editable part of a model and what the healthy program puts there.
 
-    ``kind`` is one of dense, conv1d, conv2d, recurrent, embedding, activation, dropout, norm.
-    A slot that is ``fixed`` keeps its width (others rely on it).
+    ``kind`` is one of dense, conv1d, conv2d, transposed2d, recurrent, embedding, pool1d, pool2d,
+    activation, dropout, norm. A slot that is ``fixed`` keeps its width, one that is ``rigid`` its
+    spatial size (others rely on it).
     """
 
     name: str
     kind: str
     options: Mapping[str, object] = field(default_factory=dict)
     fixed: bool = False
+    rigid: bool = False
 
 
 class Activation(nn.Module):
@@ -117,6 +119,39 @@ class Detach(nn.Module):
         return x.detach()
 
 
+class Recurrent(nn.Module):
+    """A recurrent layer over (n, steps, n_in); returns outputs and the last state.
+
+    ``forward(x, start=None)``: ``start`` (n, units) is the initial hidden state, zero by default
+    (the memory of an LSTM starts at zero); the outputs have shape (n, steps, width), the last
+    state (n, width), with ``width`` twice the units if bidirectional.
+    """
+
+    def __init__(self, cell: str, n_in: int, units: int, *, bias: bool, bidirectional: bool):
+        super().__init__()
+        if cell not in CELLS:
+            raise unknown("recurrent cell", cell, CELLS)
+        self.cell = CELLS[cell](
+            n_in, units, bias=bias, batch_first=True, bidirectional=bidirectional
+        )
+        self.directions = 1 + bidirectional
+        self.width = self.directions * units
+
+    def forward(self, x: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        state = None
+        if start is not None:
+            state = start.expand(self.directions, *start.shape).contiguous()
+            if isinstance(self.cell, nn.LSTM):
+                state = (state, torch.zeros_like(state))
+        outputs, last = self.cell(x, state)
+        last = last[0] if isinstance(last, tuple) else last
+        return outputs, last.transpose(0, 1).flatten(1)
+
+
+CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+"""Recurrent layers by name; ``rnn`` is Elman's, with tanh."""
+
+
 class _Layer(nn.Sequential):
     """A parametrised layer and whatever an edit put behind it; knows its output width."""
 
@@ -135,8 +170,9 @@ class Design:
     ----------
     edits : mapping of slot name to mapping, optional
         What replaces the healthy options of a slot: ``units``, ``filters``, ``kernel``, ``bias``,
-        ``init``, ``kind`` (activations), ``p`` (dropout), ``remove``, ``insert`` (a layer behind:
-        ``dense:64``, ``dropout:0.5``, ``tanh``...), ``detach``.
+        ``init``, ``stride``, ``padding``, ``size`` (pools), ``cell`` (recurrent layers), ``kind``
+        (activations), ``p`` (dropout), ``remove``, ``insert`` (a layer behind: ``dense:64``,
+        ``dropout:0.5``, ``tanh``...), ``detach``.
 
     Examples
     --------
@@ -168,15 +204,59 @@ class Design:
         return self._finish(name, layer, o, o["units"])
 
     def conv2d(self, name: str, n_in: int, filters: int, kernel: int, **options) -> _Layer:
-        """A 2-D convolution; ``options`` are stride, padding, bias, init and fixed.
+        """A 2-D convolution; ``options`` are stride, padding, dilation, groups, bias, init, fixed
+        and rigid.
 
-        Without ``padding`` it keeps the size (for stride 1).
+        Without ``padding`` it keeps the size (for stride 1). A depthwise convolution has
+        ``groups="depthwise"`` and as many filters as inputs; it is fixed. ``rigid`` marks one
+        whose stride and padding must stay, because its output is added or compared to another.
         """
         return self._conv(nn.Conv2d, "conv2d", name, n_in, filters, kernel, **options)
 
     def conv1d(self, name: str, n_in: int, filters: int, kernel: int, **options) -> _Layer:
         """A 1-D convolution, with the options of :meth:`conv2d`."""
         return self._conv(nn.Conv1d, "conv1d", name, n_in, filters, kernel, **options)
+
+    def transposed2d(
+        self, name: str, n_in: int, filters: int, kernel: int, *, stride: int = 1, padding: int = 0
+    ) -> nn.ConvTranspose2d:
+        """A transposed 2-D convolution, which enlarges by its stride; its shape is fixed."""
+        o = self._take(
+            name, "transposed2d", True, n_in=n_in, units=filters, kernel=kernel, bias=True,
+            init="glorot_uniform",
+        )  # fmt: skip
+        layer = nn.ConvTranspose2d(
+            n_in, filters, kernel, stride=stride, padding=padding, bias=o["bias"]
+        )
+        layer.slot, layer.init, layer.width = name, o["init"], filters
+        return layer
+
+    def recurrent(
+        self,
+        name: str,
+        n_in: int,
+        units: int,
+        *,
+        cell: str,
+        bidirectional: bool = False,
+        fixed: bool = False,
+    ) -> Recurrent:
+        """A recurrent layer (``cell``: rnn, gru or lstm) over (n, steps, n_in).
+
+        Glorot inputs, orthogonal recurrence, zero biases but one for an LSTM's forget gates.
+        """
+        o = self._take(name, "recurrent", fixed, n_in=n_in, units=units, cell=cell, bias=True)
+        layer = Recurrent(o["cell"], n_in, o["units"], bias=o["bias"], bidirectional=bidirectional)
+        layer.cell.slot, layer.cell.init = name, o.get("init", "glorot_uniform")
+        return layer
+
+    def pool1d(self, name: str, kind: str, size: int) -> nn.Module:
+        """A pool ("max" or "average") of width and stride ``size``."""
+        return self._pool(name, "pool1d", kind, size)
+
+    def pool2d(self, name: str, kind: str, size: int) -> nn.Module:
+        """A pool ("max" or "average") over squares; stride equals size."""
+        return self._pool(name, "pool2d", kind, size)
 
     def gru_cell(self, name: str, n_in: int, units: int) -> nn.GRUCell:
         """A gated recurrent cell; glorot inputs, orthogonal recurrence, zero biases."""
@@ -221,11 +301,16 @@ class Design:
         """Names of edited slots that the model never asked for."""
         return sorted(set(self.edits) - set(self.slots))
 
-    def _take(self, name: str, kind: str, fixed: bool, /, **options) -> dict:
+    def _take(self, name: str, kind: str, fixed: bool, rigid: bool = False, /, **options) -> dict:
         if name in self.slots:
             raise InputError(f"two slots are called '{name}'; slot names must be unique")
-        self.slots[name] = Slot(name, kind, dict(options), fixed)
+        self.slots[name] = Slot(name, kind, dict(options), fixed, rigid)
         return {**options, **self.edits.get(name, {})}
+
+    def _pool(self, name: str, slot: str, kind: str, size: int) -> nn.Module:
+        o = self._take(name, slot, True, kind=kind, size=size)
+        # rounded up, so that a pool larger than its input leaves one value
+        return _POOLS[slot, kind](o["size"], ceil_mode=True)
 
     def _conv(
         self,
@@ -238,15 +323,29 @@ class Design:
         *,
         stride: int = 1,
         padding: int | None = None,
+        dilation: int = 1,
+        groups: int | str = 1,
         bias: bool = True,
         init: str = "glorot_uniform",
         fixed: bool = False,
+        rigid: bool = False,
     ) -> _Layer:
+        depthwise = groups == "depthwise"
         options = {"stride": stride, "padding": padding, "bias": bias, "init": init}
-        o = self._take(name, kind, fixed, n_in=n_in, units=filters, kernel=kernel, **options)
-        padding = o["kernel"] // 2 if o["padding"] is None else int(o["padding"])
+        o = self._take(
+            name, kind, fixed or depthwise, rigid,
+            n_in=n_in, units=n_in if depthwise else filters, kernel=kernel, **options,
+        )  # fmt: skip
+        padding = dilation * (o["kernel"] // 2) if o["padding"] is None else int(o["padding"])
         layer = make(
-            n_in, o["units"], o["kernel"], stride=o["stride"], padding=padding, bias=o["bias"]
+            n_in,
+            o["units"],
+            o["kernel"],
+            stride=o["stride"],
+            padding=padding,
+            dilation=dilation,
+            groups=n_in if depthwise else groups,
+            bias=o["bias"],
         )
         return self._finish(name, layer, o, o["units"])
 
@@ -268,6 +367,14 @@ class Design:
         if o.get("detach"):
             parts.append(Detach())
         return _Layer(*parts, width=width)
+
+
+_POOLS: dict[tuple[str, str], type[nn.Module]] = {
+    ("pool1d", "max"): nn.MaxPool1d,
+    ("pool1d", "average"): nn.AvgPool1d,
+    ("pool2d", "max"): nn.MaxPool2d,
+    ("pool2d", "average"): nn.AvgPool2d,
+}
 
 
 @torch.no_grad()
@@ -293,8 +400,8 @@ def initialize(model: nn.Module, seed: int) -> None:
 
     The generator of a parameter is keyed by the seed and the slot's name, so editing one slot
     leaves the initial values of all others as they were: a faulty model and its healthy twin
-    start from the same point wherever their shapes agree. Biases are zero, recurrent matrices
-    orthogonal, normalisation layers keep ones and zeros; parameters outside slots are drawn
+    start from the same point wherever their shapes agree. Biases are zero (one for the forget
+    gates of an LSTM), recurrent matrices orthogonal, normalisation layers keep ones and zeros; parameters outside slots are drawn
     from N(0, 0.02^2).
 
     Parameters
@@ -314,7 +421,9 @@ def initialize(model: nn.Module, seed: int) -> None:
                 parameter.normal_(0, 0.02, generator=generator)
             elif leaf.startswith("bias"):
                 parameter.zero_()
-            elif leaf == "weight_hh" and module.init == "glorot_uniform":
+                if isinstance(module, nn.LSTM) and leaf.startswith("bias_ih"):
+                    parameter[module.hidden_size : 2 * module.hidden_size] = 1.0
+            elif leaf.startswith("weight_hh") and module.init == "glorot_uniform":
                 INITIALIZERS["orthogonal"](parameter, generator)
             else:
                 INITIALIZERS[module.init](parameter, generator)

@@ -23,6 +23,7 @@ class _Entry(NamedTuple):
 OPTIMIZERS: dict[str, _Entry] = {
     "sgd": _Entry(torch.optim.SGD, {}, 0.01),
     "rmsprop": _Entry(torch.optim.RMSprop, {"alpha": 0.9, "eps": 1e-7}, 0.001),
+    "adadelta": _Entry(torch.optim.Adadelta, {"rho": 0.95, "eps": 1e-7}, 0.001),
     "adagrad": _Entry(torch.optim.Adagrad, {"initial_accumulator_value": 0.1, "eps": 1e-7}, 0.01),
     "adam": _Entry(torch.optim.Adam, {"eps": 1e-7}, 0.001),
     "adamw": _Entry(torch.optim.AdamW, {"eps": 1e-7}, 0.001),
