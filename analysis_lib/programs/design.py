@@ -401,8 +401,8 @@ def initialize(model: nn.Module, seed: int) -> None:
     The generator of a parameter is keyed by the seed and the slot's name, so editing one slot
     leaves the initial values of all others as they were: a faulty model and its healthy twin
     start from the same point wherever their shapes agree. Biases are zero (one for the forget
-    gates of an LSTM), recurrent matrices orthogonal, normalisation layers keep ones and zeros; parameters outside slots are drawn
-    from N(0, 0.02^2).
+    gates of an LSTM), recurrent matrices orthogonal, normalisation layers keep ones and zeros;
+    parameters outside slots are drawn from N(0, 0.02^2).
 
     Parameters
     ----------

@@ -133,6 +133,6 @@ def test_missing_package_is_named(folder, monkeypatch):
     def missing(name):
         raise ModuleNotFoundError(f"No module named '{name}'")
 
-    monkeypatch.setattr(sources.importlib, "import_module", missing)
+    monkeypatch.setattr(sources.reading.importlib, "import_module", missing)
     with pytest.raises(InputError, match="'scikit-image'.*pip install scikit-image"):
         sources.faces()
