@@ -124,11 +124,6 @@ _DEEPFD = {
 }
 
 _DEFAULT = {
-    "default_train_loss": ("loss", "training loss"),
-    "default_train_acc": ("share", "training accuracy; NaN without classes"),
-    "default_val_loss": ("loss", "validation loss"),
-    "default_val_acc": ("share", "validation accuracy; NaN without classes"),
-    "default_large_weight_count": ("count", "weights with an absolute value above 10"),
     "default_acc_gap_too_big": ("flag", "|train - validation accuracy| > 0.1"),
     "default_loss_oscillation": ("flag", "|change of the loss| > 0.01"),
     "default_dying_relu": ("flag", "share of ReLU outputs at or below 0 is above 0.7"),
@@ -136,20 +131,7 @@ _DEFAULT = {
     "default_gradient_explode": ("flag", "largest absolute gradient entry above 70"),
     "default_decrease_acc_count": ("flag", "accuracy fell since the previous snapshot"),
     "default_increase_loss_count": ("flag", "loss rose since the previous snapshot"),
-    "default_cons_mean_weight_count": ("flag", "mean of the weights stayed the same"),
-    "default_cons_std_weight_count": ("flag", "standard deviation of the weights stayed the same"),
-    "default_nan_weight_count": ("count", "weights that are NaN"),
-    "default_nan_gradients_count": ("count", "gradient entries that are NaN"),
     "default_saturated_activation": ("flag", "over half of sigmoid, tanh pre-activations saturate"),
-    "default_mean_gradient": ("loss/weight", "mean over tensors of their gradient norms"),
-    "default_gradient_std": ("loss/weight", "standard deviation over tensors of gradient norms"),
-    "default_gradient_max": ("loss/weight", "maximum over tensors of their gradient norms"),
-    "default_gradient_min": ("loss/weight", "minimum over tensors of their gradient norms"),
-    "default_gradient_median": ("loss/weight", "median over tensors of their gradient norms"),
-    "default_mean_activation": ("activation", "mean of the activation outputs"),
-    "default_std_activation": ("activation", "standard deviation of the activation outputs"),
-    "default_mean_grad": ("loss/weight", "signed mean of the gradient entries"),
-    "default_std_grad": ("loss/weight", "standard deviation of the gradient entries"),
 }
 
 GROUPS = {

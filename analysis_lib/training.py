@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from analysis_lib.configuration import Run
+from analysis_lib.faults.data import edit_data, has_classes
 from analysis_lib.faults.operator import faulty_setup
 from analysis_lib.monitor import Monitor
-from analysis_lib.programs.losses import activate, loss_value
+from analysis_lib.programs.losses import activate, loss_value, weighted_loss
 from analysis_lib.programs.metrics import METRICS, accuracy
 from analysis_lib.programs.optimizers import make_optimizer
 from analysis_lib.programs.program import Program, Setup, get_program
 
-__all__ = ["Trace", "train"]
+__all__ = ["Stopping", "Trace", "train"]
 
 INITIAL_ROWS = 512
 """Training rows on which loss and metric are measured before training."""
@@ -79,7 +80,12 @@ class _Objective:
             raw = activate(raw, self.setup.output)
         if self.setup.broadcast:
             raw, target = torch.broadcast_tensors(raw, target.reshape(-1))
-        loss = loss_value(self.setup.loss, raw, target, output=self.setup.output)
+        if self.setup.class_ratio == 1.0:
+            loss = loss_value(self.setup.loss, raw, target, output=self.setup.output)
+        else:
+            loss = weighted_loss(raw, target, self.setup.class_ratio)
+        if self.setup.reduction == "sum":
+            loss = loss * len(raw)
         if hasattr(self.model, "extra_loss"):
             loss = loss + self.model.extra_loss()
         if self.setup.penalties:
@@ -121,9 +127,31 @@ def _batches(rows: int, setup: Setup, target: Tensor, generator: torch.Generator
     else:
         order = target.reshape(rows, -1).double().mean(1).argsort(stable=True)
     for start in range(0, rows, setup.batch_size):
+        if setup.one_batch:
+            start, order = 0, torch.arange(rows)
         chosen = order[start : start + setup.batch_size]
         if len(chosen) > 1:  # BatchNorm needs two rows
             yield chosen
+
+
+class Stopping:
+    """Says when no further step is taken: after some epochs, or without improvement."""
+
+    def __init__(self, setup: Setup):
+        self.setup, self.due = setup, False
+        self.best, self.waited = math.inf, 0
+
+    def see(self, epoch: int, valid_loss: float) -> None:
+        """Take note of a snapshot."""
+        if epoch < 0:
+            return
+        better = valid_loss < self.best
+        self.best = valid_loss if better else self.best
+        self.waited = 0 if better else self.waited + 1
+        if self.setup.patience is not None:
+            self.due |= self.waited >= self.setup.patience
+        if self.setup.stop_after is not None:
+            self.due |= epoch + 1 >= self.setup.stop_after
 
 
 def _digest(model: nn.Module) -> str:
@@ -165,7 +193,10 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     program = get_program(run.configuration.program)
     setup = faulty_setup(run.configuration)
     data = program.arrays()
-    part = [torch.tensor(a) for a in data.train]
+    edited = edit_data(
+        data.train, setup.data_edits, classes=has_classes(program), seed=run.seed_of("fault")
+    )
+    part = [torch.tensor(a) for a in edited]
     valid = tuple(torch.tensor(a) for a in data.valid)
     rows = len(part[0])
     setup = replace(setup, batch_size=min(setup.batch_size, rows))
@@ -187,12 +218,14 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
         probe=(*inputs, target),
         loss=objective,
         clip_norm=setup.clip_norm,
-        accumulate=not setup.zero_grad,
+        accumulate=not setup.zero_grad or setup.accumulate > 1,
     )
-    steps, broken = 0, None
+    batches, steps, broken = 0, 0, None
+    stopping = Stopping(setup)
 
     def snapshot(epoch: int, **metrics: float) -> None:
         loss, metric, right = _evaluate(program, objective, valid)
+        stopping.see(epoch, loss)
         metrics |= {"valid_loss": loss, "valid_metric": metric, "valid_accuracy": right}
         if monitor:
             recorder.snapshot(epoch, **metrics)
@@ -202,10 +235,14 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     with recorder if monitor else nullcontext():
         start = _evaluate(program, objective, tuple(a[fixed[:INITIAL_ROWS]] for a in part))
         names = ("train_loss", "train_metric", "train_accuracy")
-        snapshot(-1, **dict(zip(names, start, strict=True)), clip_share=0.0)
+        measured = {**dict(zip(names, start, strict=True)), "clip_share": 0.0}
+        snapshot(-1, **measured)
         for epoch in range(run.epochs):
             if broken is not None:
                 recorder.missing(epoch)
+                continue
+            if stopping.due:
+                snapshot(epoch, **measured)
                 continue
             losses, outputs, targets, clipped = [], [], [], 0
             for _ in range(program.passes):
@@ -213,13 +250,17 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
                     inputs, target = program.prepare(tuple(a[chosen] for a in part), noise)
                     raw = model(*inputs)
                     loss = objective(raw, target)
-                    loss.backward()
-                    if setup.clip_norm is not None:
-                        size = nn.utils.clip_grad_norm_(model.parameters(), setup.clip_norm)
-                        clipped += bool(size > setup.clip_norm)
-                    optimizer.step()
-                    if setup.zero_grad:
-                        optimizer.zero_grad()
+                    if setup.backward:
+                        loss.backward()
+                    batches += 1
+                    if batches % setup.accumulate == 0:
+                        if setup.clip_norm is not None:
+                            size = nn.utils.clip_grad_norm_(model.parameters(), setup.clip_norm)
+                            clipped += bool(size > setup.clip_norm)
+                        optimizer.step()
+                        steps += 1
+                        if setup.zero_grad:
+                            optimizer.zero_grad()
                     if setup.decay_per_batch != 1.0:
                         for group in optimizer.param_groups:
                             group["lr"] *= setup.decay_per_batch
@@ -230,15 +271,14 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
                         break
                 if not torch.isfinite(losses[-1]):
                     break
-            steps += len(losses)
             metric, right = _scores(program, np.concatenate(outputs), np.concatenate(targets))
-            snapshot(
-                epoch,
-                train_loss=float(torch.stack(losses).double().mean()),
-                train_metric=metric,
-                train_accuracy=right,
-                clip_share=clipped / len(losses),
-            )
+            measured = {
+                "train_loss": float(torch.stack(losses).double().mean()),
+                "train_metric": metric,
+                "train_accuracy": right,
+                "clip_share": clipped / len(losses),
+            }
+            snapshot(epoch, **measured)
             if not all(torch.isfinite(p).all() for p in [*model.parameters(), losses[-1]]):
                 what = "loss" if not torch.isfinite(losses[-1]) else "weights"
                 broken = f"{what} became non-finite in epoch {epoch}"

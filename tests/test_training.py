@@ -76,6 +76,8 @@ def test_no_operator_is_without_effect(name):
                 train(Run(Configuration(name, operator.id)))
             assert len(reason) > 10
             continue
+        if not operator.weight:  # it ends training early, so not within one epoch
+            continue
         faulty = Configuration(name, operator.id, operator.sample(program, rng))
         record = train(Run(faulty, 0, epochs=1), monitor=False).record
         assert record["weights_digest"] != healthy, faulty.key

@@ -13,6 +13,7 @@ __all__ = ["app"]
 
 ROOT = Path(__file__).resolve().parents[2]
 JOURNAL = ROOT / "data" / "journal.sqlite"
+PILOT = ROOT / "data" / "reports" / "pilot.csv"
 STORE = ROOT / "data" / "dynfault-torch"
 
 app = typer.Typer(help="Plan, generate, check and publish a corpus.", no_args_is_help=True)
@@ -74,6 +75,33 @@ def plan(
             raise InputError(f"--save {save}: the folder {save.parent} does not exist")
         table.to_csv(save, index=False)
         typer.echo(f"saved to {save}")
+
+
+@app.command()
+def pilot(
+    programs: Programs = None,
+    draws: Annotated[int, typer.Option(min=1, help="Configurations per operator.")] = 2,
+    seeds: Annotated[int, typer.Option(min=2, help="Seeds of every configuration.")] = 3,
+    random_state: State = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1,
+    save: Annotated[Path, typer.Option(help="Table to write.")] = PILOT,
+) -> None:
+    """Measure, without monitor, what share of each operator's faults does harm."""
+    from analysis_lib.corpus.pilot import PILOT_PROGRAMS, summarise
+    from analysis_lib.corpus.pilot import pilot as measure
+
+    if not save.absolute().parent.is_dir():
+        raise InputError(f"--save {save}: the folder {save.parent} does not exist")
+    table = measure(
+        programs or PILOT_PROGRAMS,
+        draws=draws,
+        seeds=seeds,
+        random_state=random_state,
+        workers=workers,
+    )
+    table.to_csv(save, index=False, float_format="%.6g")
+    typer.echo(summarise(table).to_string(index=False, float_format=lambda value: f"{value:.2f}"))
+    typer.echo(f"saved to {save}")
 
 
 @app.command()
@@ -215,3 +243,45 @@ def repair(journal: JournalPath = JOURNAL) -> None:
 
     dropped = mend(journal)
     typer.echo(dropped.to_string(index=False) if len(dropped) else "nothing is damaged")
+
+
+@app.command()
+def audit(store: Store = STORE) -> None:
+    """Ask whether the channels, pairs and healthy runs of a published corpus are sound."""
+    from analysis_lib.corpus.audit import audit_corpus
+    from analysis_lib.corpus.load import load_corpus
+
+    questions = audit_corpus(load_corpus(store))
+    for asked in questions.itertuples():
+        word = "none   " if asked.ok else f"{asked.found:<7}"
+        typer.echo(f"{word} {asked.question}" + (f": {asked.detail}" if asked.detail else ""))
+    if not questions["ok"].all():
+        raise InputError(
+            f"{store} has {int((~questions['ok']).sum())} findings without an explanation; look at "
+            "them before you use it"
+        )
+
+
+@app.command()
+def reproduce(
+    store: Store = STORE,
+    runs: Annotated[int, typer.Option(min=1, help="Runs to train again.")] = 100,
+    programs: Programs = None,
+    random_state: State = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes at a time.")] = None,
+) -> None:
+    """Train a random sample of a corpus again and compare it with what is stored."""
+    from analysis_lib.corpus.load import load_corpus
+    from analysis_lib.corpus.reproduce import reproduce as again
+
+    table = again(
+        load_corpus(store),
+        count=runs,
+        programs=programs or None,
+        random_state=random_state,
+        workers=workers,
+        progress=True,
+    )
+    for row in table[~table["equal"]].itertuples():
+        typer.echo(f"{row.configuration}, seed {row.seed}: {row.channel} by {row.worst:.1e}")
+    typer.echo(f"{int(table['equal'].sum())} of {len(table)} runs equal bit for bit")

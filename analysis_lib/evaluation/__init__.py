@@ -18,6 +18,7 @@ from analysis_lib.evaluation.inference import (
     smallest_resolvable_gap,
     t_interval,
 )
+from analysis_lib.evaluation.natural import natural_sample
 from analysis_lib.evaluation.predict import cross_predict
 from analysis_lib.evaluation.scores import (
     by_program,
@@ -63,6 +64,7 @@ __all__ = [
     "t_interval",
     # controls
     "balanced_runs",
+    "natural_sample",
     "permutation_scores",
     "permute_within_program",
     "prior_oracle",

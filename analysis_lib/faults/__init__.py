@@ -1,6 +1,16 @@
 """Fault operators: published mutations and the mistakes of PyTorch users."""
 
-from analysis_lib.faults import architecture, loop, settings  # noqa: F401  (registration)
+from analysis_lib.faults import (  # noqa: F401  (registration)
+    activation,
+    data,
+    hyperparameter,
+    layer,
+    loop,
+    loss,
+    optimization,
+    regularization,
+    weights,
+)
 from analysis_lib.faults.operator import (
     CATEGORIES,
     Operator,
@@ -10,6 +20,7 @@ from analysis_lib.faults.operator import (
     list_operators,
     operator,
 )
+from analysis_lib.faults.published import published_operators
 
 __all__ = [
     "CATEGORIES",
@@ -19,4 +30,5 @@ __all__ = [
     "get_operator",
     "list_operators",
     "operator",
+    "published_operators",
 ]

@@ -5,9 +5,13 @@ from dataclasses import replace
 import numpy as np
 
 from analysis_lib.faults.operator import Parameter, operator
+from analysis_lib.faults.slots import matrices, rows, steps, uniform, weighted
 from analysis_lib.programs.program import Program, Setup
 
 __all__ = [
+    "accumulate_without_mean",
+    "ascend",
+    "break_graph",
     "broadcast_target",
     "cut_gradient",
     "decay_every_batch",
@@ -15,22 +19,13 @@ __all__ = [
     "forget_train_mode",
     "forget_zero_grad",
     "keep_sorted",
+    "restart_loader",
     "squash_twice",
 ]
 
 
-def _steps(program: Program) -> int:
-    rows = len(program.arrays().train[-1])
-    return -(-rows // program.setup.batch_size) * program.passes
-
-
-def _layers(program: Program) -> tuple[str, ...]:
-    kinds = ("dense", "conv", "recurrent", "embedding")
-    return tuple(s.name for s in program.slots() if s.kind.startswith(kinds))
-
-
 def _cuttable(program: Program) -> tuple[str, ...]:
-    return tuple(s.name for s in program.slots() if s.kind.startswith(("dense", "conv")))[:-1]
+    return matrices(program)[:-1]
 
 
 @operator(
@@ -38,7 +33,6 @@ def _cuttable(program: Program) -> tuple[str, ...]:
     category="Loop",
     title="gradients never cleared",
     source="PyTorch: missing optimizer.zero_grad()",
-    weight=2.0,
 )
 def forget_zero_grad(program: Program, setup: Setup) -> Setup:
     """Let gradients add up over all steps."""
@@ -51,6 +45,7 @@ def forget_zero_grad(program: Program, setup: Setup) -> Setup:
     title="output activation applied twice",
     source="PyTorch: softmax before CrossEntropyLoss, sigmoid before BCEWithLogitsLoss",
     applies=lambda p: None if p.setup.output in ("softmax", "sigmoid") else "its output is linear",
+    weight=0.5,
 )
 def squash_twice(program: Program, setup: Setup) -> Setup:
     """Squash the outputs before a loss that expects raw ones."""
@@ -76,9 +71,7 @@ def cut_gradient(program: Program, setup: Setup, *, layer: str) -> Setup:
     category="Loop",
     title="sorted data, no shuffling",
     source="PyTorch: DataLoader without shuffle=True on data sorted by target",
-    applies=lambda p: (
-        None if len(p.arrays().train[-1]) > p.setup.batch_size else "it trains on full batches"
-    ),
+    applies=lambda p: None if rows(p) > p.setup.batch_size else "it trains on full batches",
 )
 def keep_sorted(program: Program, setup: Setup) -> Setup:
     """Present the rows sorted by target, in the same order every epoch."""
@@ -103,8 +96,8 @@ def forget_train_mode(program: Program, setup: Setup) -> Setup:
 
 
 def _sample_decay(program: Program, rng: np.random.Generator) -> dict:
-    left = rng.uniform(2.0, 6.0)  # decades lost over the first epoch
-    return {"factor": float(f"{10 ** (-left / max(_steps(program), 1)):.4g}")}
+    left = uniform(rng, 2.0, 6.0)  # decades lost over the first epoch
+    return {"factor": float(f"{10 ** (-left / steps(program)):.6g}")}
 
 
 @operator(
@@ -114,6 +107,7 @@ def _sample_decay(program: Program, rng: np.random.Generator) -> dict:
     source="PyTorch: scheduler.step() inside the batch loop",
     parameters={"factor": Parameter(float, "factor on the rate after each batch", 0.01, 0.9999)},
     sample=_sample_decay,
+    weight=1.5,
 )
 def decay_every_batch(program: Program, setup: Setup, *, factor: float) -> Setup:
     """Decay the learning rate after every batch instead of every epoch."""
@@ -146,11 +140,63 @@ def broadcast_target(program: Program, setup: Setup) -> Setup:
             str, "first, last or all but the last layer", choices=("first", "last", "all but last")
         )
     },
-    applies=lambda p: None if len(_layers(p)) > 1 else "it has one layer only",
+    applies=lambda p: None if len(weighted(p)) > 1 else "it has one layer only",
     sample=lambda p, rng: {"layers": "all but last"},
 )
 def forget_parameters(program: Program, setup: Setup, *, layers: str) -> Setup:
     """Build the optimizer without the parameters of some layers."""
-    names = _layers(program)
+    names = weighted(program)
     chosen = {"first": names[:1], "last": names[-1:], "all but last": names[:-1]}[layers]
     return replace(setup, left_out=chosen)
+
+
+@operator(
+    "PGB",
+    category="Loop",
+    title="loss cut off from the model",
+    source="PyTorch: torch.tensor(loss.item(), requires_grad=True), which silences 'element 0 of "
+    "tensors does not require grad'",
+    weight=0.5,
+)
+def break_graph(program: Program, setup: Setup) -> Setup:
+    """Wrap the loss anew before backward(), so that no gradient reaches the model."""
+    return replace(setup, backward=False)
+
+
+@operator(
+    "PMX",
+    category="Loop",
+    title="loss ascended",
+    source="PyTorch: maximize=True of torch.optim, or a reward that was to be maximised as a loss",
+    weight=0.5,
+)
+def ascend(program: Program, setup: Setup) -> Setup:
+    """Step up the gradient."""
+    return replace(setup, options={**setup.options, "maximize": True})
+
+
+@operator(
+    "PGA",
+    category="Loop",
+    title="gradients accumulated, not averaged",
+    source="PyTorch: accumulation over batches (Automatic Mixed Precision examples) without "
+    "dividing the loss by their number",
+    parameters={"batches": Parameter(int, "batches per step", 2, 10_000)},
+    applies=lambda p: None if steps(p) >= 4 else "it takes fewer than four steps per epoch",
+    sample=lambda p, rng: {"batches": max(2, round(steps(p) / uniform(rng, 0.6, 2.0)))},
+)
+def accumulate_without_mean(program: Program, setup: Setup, *, batches: int) -> Setup:
+    """Add the gradients of several batches up for every step."""
+    return replace(setup, accumulate=batches)
+
+
+@operator(
+    "PFB",
+    category="Loop",
+    title="the same batch in every step",
+    source="PyTorch: next(iter(loader)) inside the loop, without shuffling",
+    applies=lambda p: None if rows(p) > p.setup.batch_size else "it trains on full batches",
+)
+def restart_loader(program: Program, setup: Setup) -> Setup:
+    """Take the first batch of the training data in every step."""
+    return replace(setup, one_batch=True)

@@ -13,6 +13,7 @@ __all__ = [
     "CATEGORIES",
     "Operator",
     "Parameter",
+    "effective",
     "faulty_setup",
     "get_operator",
     "list_operators",
@@ -27,9 +28,10 @@ CATEGORIES = (
     "Optimization",
     "Weights",
     "Regularization",
+    "Data",
     "Loop",
 )
-"""The seven categories of DEFault and the loop mistakes of PyTorch users."""
+"""The seven categories of DEFault, DeepCrime's data group, and loop mistakes of PyTorch users."""
 
 _REGISTRY: dict[str, "Operator"] = {}
 
@@ -103,7 +105,7 @@ class Operator:
     sample : callable
         ``sample(program, rng)`` returns parameters, drawn from values meant to do harm.
     weight : float
-        How often a plan draws it, relative to others of its category.
+        How often a plan draws it, relative to others of its category; 0 for never.
     """
 
     id: str
@@ -204,16 +206,17 @@ def faulty_setup(configuration: Configuration) -> Setup:
     chosen = get_operator(configuration.operator)
     parameters = chosen.check(program, configuration.parameters)
     setup = chosen.change(program, program.setup, **parameters)
-    if chosen.id != HEALTHY and _effective(program, setup) == program.setup:
+    if chosen.id != HEALTHY and effective(program, setup) == program.setup:
         raise InputError(
             f"{configuration.key} would change nothing: these are the values of the healthy program"
         )
     return setup
 
 
-def _effective(program: Program, setup: Setup) -> Setup:
+def effective(program: Program, setup: Setup) -> Setup:
     """Return the setup without edits that repeat what the healthy slot holds."""
-    healthy = {slot.name: slot.options for slot in program.slots()}
+    neutral = {"gain": 1.0, "initial_bias": 0.0}
+    healthy = {slot.name: {**neutral, **slot.options} for slot in program.slots()}
     edits = {
         slot: {k: v for k, v in edit.items() if healthy.get(slot, {}).get(k) != v}
         for slot, edit in setup.edits.items()

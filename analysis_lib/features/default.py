@@ -7,7 +7,7 @@ from analysis_lib.flags import DEFAULT_COLUMNS
 
 __all__ = ["CHANNELS", "default_features"]
 
-CHANNELS = DEFAULT_COLUMNS
+CHANNELS = tuple(DEFAULT_COLUMNS.values())
 
 
 def default_features(cube: Cube) -> dict[str, np.ndarray]:
@@ -21,12 +21,12 @@ def default_features(cube: Cube) -> dict[str, np.ndarray]:
     Parameters
     ----------
     cube : Cube
-        With the 26 columns of DEFault.
+        With the channels that hold the 26 columns of DEFault.
 
     Returns
     -------
     dict of ndarray of shape (n_runs,)
-        One entry per column, under its name, and ``nonfinite``.
+        One entry per column, under DEFault's name with ``default_`` before it, and ``nonfinite``.
 
     Notes
     -----
@@ -36,9 +36,12 @@ def default_features(cube: Cube) -> dict[str, np.ndarray]:
     shown = cube.trained
     count = shown.sum(axis=1)
     table = {}
-    for j, channel in enumerate(cube.channels):
+    for column, channel in DEFAULT_COLUMNS.items():
+        j = cube.channels.index(channel)
         value = clip(cube.values[:, :, j], missing=0.0 if channel in OPTIONAL else LARGEST)
         mean = np.where(shown, value, 0).sum(axis=1) / count
-        table[channel] = np.clip(mean, 0, 1) if channel in BOUNDED else signed_log10(mean)
+        table[f"default_{column}"] = (
+            np.clip(mean, 0, 1) if channel in BOUNDED else signed_log10(mean)
+        )
     table["nonfinite"] = (cube.nonfinite & shown).sum(axis=1) / count
     return table

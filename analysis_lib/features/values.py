@@ -16,19 +16,17 @@ LARGEST = 1e30
 SMALLEST = 1e-12
 
 OPTIONAL = frozenset(
-    "train_accuracy valid_accuracy default_train_acc default_val_acc act_dead_share "
-    "act_dead_share_max act_saturated_share act_saturated_share_max clip_share grad_noise "
-    "first_moment_norm second_moment_norm".split()
+    "train_accuracy valid_accuracy act_dead_share act_dead_share_max act_saturated_share "
+    "act_saturated_share_max clip_share grad_noise first_moment_norm second_moment_norm".split()
 )
 """Channels that some programs do not have; missing there says nothing about the run."""
 
 BOUNDED = frozenset(
-    "train_accuracy valid_accuracy default_train_acc default_val_acc grad_zero_share clip_share "
-    "act_dead_share act_dead_share_max act_saturated_share act_saturated_share_max "
-    "default_acc_gap_too_big default_loss_oscillation default_dying_relu "
-    "default_gradient_vanish default_gradient_explode default_decrease_acc_count "
-    "default_increase_loss_count default_cons_mean_weight_count default_cons_std_weight_count "
-    "default_saturated_activation".split()
+    "train_accuracy valid_accuracy grad_zero_share clip_share act_dead_share act_dead_share_max "
+    "act_saturated_share act_saturated_share_max default_acc_gap_too_big default_loss_oscillation "
+    "default_dying_relu default_gradient_vanish default_gradient_explode "
+    "default_decrease_acc_count default_increase_loss_count deepfd_cons_mean_weight "
+    "deepfd_cons_std_weight default_saturated_activation".split()
 )
 """Channels between 0 and 1, which are used as they are; all others on a logarithmic scale."""
 

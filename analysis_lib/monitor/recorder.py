@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from analysis_lib.channels import CHANNELS, LAYER_CHANNELS
 from analysis_lib.errors import InputError, unknown
-from analysis_lib.flags import deepfd_flags, default_columns
+from analysis_lib.flags import deepfd_flags, default_flags
 from analysis_lib.monitor.probe import Probe
 from analysis_lib.monitor.steps import StepSampler
 
@@ -142,7 +142,7 @@ class Monitor:
         """Channels of all snapshots so far, flags of published monitors included."""
         names = ["epoch", *(c for c in CHANNELS if not _derived(c))]
         raw = _table(self._rows, names)
-        derived = (deepfd_flags(raw), default_columns(raw))
+        derived = (deepfd_flags(raw), default_flags(raw))
         values = np.hstack([raw.to_numpy(), *(d.to_numpy() for d in derived)])
         found = [*names, *(c for d in derived for c in d.columns)]
         return _narrow(pd.DataFrame(values, columns=found)[["epoch", *CHANNELS]])

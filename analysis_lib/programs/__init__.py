@@ -5,12 +5,22 @@ with :func:`list_programs`.
 """
 
 from analysis_lib.programs import (  # noqa: F401  (they register their programs)
+    convolution,
+    documents,
+    forecast,
     generative,
     graph,
+    graph_films,
     image,
+    language,
+    patches,
+    pixelwise,
+    rating,
     recommender,
+    recurrent,
     sequence,
     tabular,
+    tabular_deep,
     text,
 )
 from analysis_lib.programs.program import (

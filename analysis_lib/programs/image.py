@@ -18,11 +18,13 @@ def _mnist() -> Data:
 
 
 def _lenet5(d: Design, data: Data) -> nn.Module:
-    conv1 = d.conv2d("conv1", 1, 6, 5, padding="0")
+    conv1 = d.conv2d("conv1", 1, 6, 5, padding="0", rigid=True)
+    pool1 = d.pool2d("pool1", "average", 2)
     act1 = d.activation("act1", "tanh", dim=1)
     conv2 = d.conv2d("conv2", conv1.width, 16, 5, padding="0")
+    pool2 = d.pool2d("pool2", "average", 2)
     act2 = d.activation("act2", "tanh", dim=1)
-    stem = nn.Sequential(conv1, nn.AvgPool2d(2), act1, conv2, nn.AvgPool2d(2), act2)
+    stem = nn.Sequential(conv1, pool1, act1, conv2, pool2, act2)
     hidden1 = d.dense("hidden1", flat_size(stem, *data.train[0].shape[1:]), 120)
     act3, drop1 = d.activation("act3", "tanh"), d.dropout("drop1", 0.1)
     hidden2 = d.dense("hidden2", hidden1.width, 84)

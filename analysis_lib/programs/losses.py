@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from analysis_lib.errors import unknown
 from analysis_lib.programs.design import ACTIVATIONS
 
-__all__ = ["LOSSES", "activate", "loss_value"]
+__all__ = ["LOSSES", "activate", "loss_value", "quantile_levels", "weighted_loss"]
 
 EPSILON = 1e-7
 
@@ -28,6 +29,22 @@ def _categorical_hinge(y: Tensor, t: Tensor) -> Tensor:
     return F.relu(wrong - right + 1).mean()
 
 
+def quantile_levels(columns: int) -> list[float]:
+    """Return the levels of the quantiles that so many outputs aim at, evenly spread.
+
+    Examples
+    --------
+    >>> quantile_levels(1), quantile_levels(5)
+    ([0.5], [0.1, 0.3, 0.5, 0.7, 0.9])
+    """
+    return [(2 * i + 1) / (2 * columns) for i in range(columns)]
+
+
+def _pinball(y: Tensor, t: Tensor) -> Tensor:
+    level = torch.tensor(quantile_levels(y.shape[-1]), dtype=y.dtype)
+    return torch.maximum(level * (t - y), (level - 1) * (t - y)).mean()
+
+
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": lambda y, t: (y - t).square().mean(),
     "mae": lambda y, t: (y - t).abs().mean(),
@@ -44,6 +61,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bce": lambda y, t: -(t * _clip(y).log() + (1 - t) * _clip(1 - y).log()).mean(),
     "kld": lambda y, t: (_clip(t) * (_clip(t) / _clip(y)).log()).sum(-1).mean(),
     "poisson": lambda y, t: (y - t * (y + EPSILON).log()).mean(),
+    "pinball": _pinball,
 }
 """``loss(y, t)`` of outputs and targets of one shape, with Keras' clipping at 1e-7."""
 
@@ -95,3 +113,20 @@ def loss_value(name: str, raw: Tensor, target: Tensor, *, output: str) -> Tensor
     if name == "bce" and output == "sigmoid":
         return F.binary_cross_entropy_with_logits(raw, target)
     return LOSSES[name](activate(raw, output), target)
+
+
+def weighted_loss(raw: Tensor, target: Tensor, ratio: float) -> Tensor:
+    """Return a cross-entropy of raw outputs in which classes weigh unequally, as in PyTorch.
+
+    Parameters
+    ----------
+    raw : Tensor of shape (n, classes) or (n, 1)
+    target : Tensor
+        Integer classes of shape (n,), or 0 and 1 of shape (n, 1).
+    ratio : float
+        Weight of the last class to that of the first, in equal ratios from class to class.
+    """
+    if target.dtype.is_floating_point:
+        return F.binary_cross_entropy_with_logits(raw, target, pos_weight=raw.new_tensor([ratio]))
+    weights = ratio ** torch.linspace(0, 1, raw.shape[-1], dtype=raw.dtype)
+    return F.cross_entropy(raw, target, weight=weights / weights.mean())

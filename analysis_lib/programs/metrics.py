@@ -1,10 +1,13 @@
 """Metrics of the programs, on outputs after the output activation."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
+
+from analysis_lib.programs.losses import quantile_levels
 
 __all__ = ["METRICS", "Metric", "accuracy"]
 
@@ -41,6 +44,8 @@ def accuracy(output: np.ndarray, target: np.ndarray) -> float:
 
 
 def _auc(output: np.ndarray, target: np.ndarray) -> float:
+    if len(np.unique(target)) < 2:
+        return math.nan
     return float(roc_auc_score(target.reshape(-1), output.reshape(-1)))
 
 
@@ -50,9 +55,29 @@ def _r2(output: np.ndarray, target: np.ndarray) -> float:
     return float(1 - residual / np.mean((target - target.mean(axis=0)) ** 2))
 
 
+def _pinball_skill(output: np.ndarray, target: np.ndarray) -> float:
+    levels = np.array(quantile_levels(output.shape[1]))
+    target = target.reshape(output.shape).astype(np.float64)
+    constant = [np.quantile(t, level) for t, level in zip(target.T, levels, strict=True)]
+
+    def pinball(y: np.ndarray) -> float:
+        return np.maximum(levels * (target - y), (levels - 1) * (target - y)).mean()
+
+    return float(1 - pinball(output) / pinball(np.array(constant)))
+
+
+def _iou(output: np.ndarray, target: np.ndarray) -> float:
+    chosen, right = output > 0.5, target.reshape(output.shape) > 0.5
+    return float((chosen & right).sum() / max((chosen | right).sum(), 1))
+
+
 METRICS = {
     "accuracy": Metric(accuracy, True, "share of right classes"),
     "auc": Metric(_auc, True, "area under the ROC curve"),
+    "pinball_skill": Metric(
+        _pinball_skill, True, "1 - pinball loss / pinball loss of the target's own quantiles"
+    ),
+    "iou": Metric(_iou, True, "pixels chosen and right / pixels chosen or right"),
     "r2": Metric(_r2, True, "1 - mean squared error / variance of the target"),
 }
 """Metrics by name; chance is 1/classes, one half, and zero."""

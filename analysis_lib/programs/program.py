@@ -20,6 +20,7 @@ __all__ = [
     "Data",
     "Program",
     "Setup",
+    "draws_target",
     "get_program",
     "list_programs",
     "register",
@@ -67,7 +68,8 @@ class Setup:
     clip_norm : float, optional
         Largest gradient norm.
     edits : mapping of slot name to mapping
-        Changes of the model, see :class:`~analysis_lib.programs.design.Design`.
+        Changes of the model, see :class:`~analysis_lib.programs.design.Design`; besides,
+        ``gain`` multiplies the initial weights of a slot, ``initial_bias`` sets its biases.
     penalties : mapping of slot name to {"l1", "l2", "l1_l2"}
         Keras-like weight penalties of 0.01, added to the loss.
     zero_grad, shuffle, train_mode : bool
@@ -80,6 +82,22 @@ class Setup:
         Predictions of shape (n, 1) meet targets of shape (n,), which broadcasts to (n, n).
     left_out : tuple of str
         Slots whose parameters the optimizer was not given.
+    data_edits : mapping of str to mapping
+        Changes of the training data, see :func:`analysis_lib.faults.data.edit_data`.
+    reduction : {"mean", "sum"}
+        Whether the loss is a mean over the rows of a batch, or is multiplied by their number.
+    class_ratio : float
+        Weight of the last class in the loss to that of the first, in equal ratios between.
+    backward : bool
+        Whether gradients are computed; without them nothing is trained.
+    accumulate : int
+        Batches whose gradients are added up for one step.
+    one_batch : bool
+        Every step sees the first rows of the training data.
+    stop_after : int, optional
+        Epochs after which no step is taken any more.
+    patience : int, optional
+        Epochs without a smaller validation loss after which no step is taken any more.
     """
 
     loss: str
@@ -98,6 +116,14 @@ class Setup:
     decay_per_batch: float = 1.0
     broadcast: bool = False
     left_out: tuple[str, ...] = ()
+    data_edits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    reduction: str = "mean"
+    class_ratio: float = 1.0
+    backward: bool = True
+    accumulate: int = 1
+    one_batch: bool = False
+    stop_after: int | None = None
+    patience: int | None = None
 
     def edited(self, slot: str, **changes) -> "Setup":
         """Return a copy in which ``slot`` is changed."""
@@ -198,7 +224,24 @@ class Program:
         if unused := design.unused():
             raise unknown(f"slot of program '{self.name}'", unused[0], design.slots)
         initialize(model, seed)
+        _restart(model, design.edits)
         return model
+
+
+@torch.no_grad()
+def _restart(model: nn.Module, edits: Mapping[str, Mapping[str, object]]) -> None:
+    for module in model.modules():
+        edit = edits.get(getattr(module, "slot", None), {})
+        for leaf, parameter in module.named_parameters(recurse=False):
+            if leaf.startswith("weight") and "gain" in edit:
+                parameter.mul_(edit["gain"])
+            elif leaf.startswith("bias") and "initial_bias" in edit:
+                parameter.fill_(edit["initial_bias"])
+
+
+def draws_target(program: Program) -> bool:
+    """Whether the program makes its target from a batch while it trains."""
+    return program.prepare is not _split
 
 
 def register(program: Program) -> Program:

