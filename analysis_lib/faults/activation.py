@@ -126,6 +126,7 @@ def _sample_added(program: Program, rng: np.random.Generator) -> dict:
     },
     applies=needs(matrices, "dense or convolution layer"),
     sample=_sample_added,
+    weight=0.5,
 )
 def add_activation(program: Program, setup: Setup, *, layer: str, activation: str) -> Setup:
     """Put an activation behind a layer that has none of its own."""

@@ -106,7 +106,7 @@ register(
         task="classification",
         data=_syllables,
         build=_CharCnn,
-        setup=Setup(loss="cce", output="softmax", optimizer="nadam", lr=0.006, batch_size=80),
+        setup=Setup(loss="cce", output="softmax", optimizer="nadam", lr=0.004, batch_size=80),
         metric="accuracy",
         reaches=0.78,
         probe_rows=16,
