@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
 
 __all__ = ["METRICS", "Metric", "accuracy"]
 
@@ -41,7 +40,20 @@ def accuracy(output: np.ndarray, target: np.ndarray) -> float:
 
 
 def _auc(output: np.ndarray, target: np.ndarray) -> float:
-    return float(roc_auc_score(target.reshape(-1), output.reshape(-1)))
+    """Area under the ROC curve of classes 0 and 1, to the last bit that of scikit-learn.
+
+    Importing scikit-learn would add 60 MiB to every process that trains.
+    """
+    score = output.reshape(-1)
+    order = np.argsort(-score, kind="stable")
+    score, positive = score[order], (target.reshape(-1) == 1)[order]
+    last = np.append(np.flatnonzero(np.diff(score)), len(score) - 1)  # rows of equal score are one
+    hits = np.cumsum(positive)[last]
+    misses = 1 + last - hits
+    corner = np.ones(len(last), dtype=bool)
+    corner[1:-1] = (np.diff(misses, 2) != 0) | (np.diff(hits, 2) != 0)
+    hits, misses = (np.append(0, counts[corner]) / counts[-1] for counts in (hits, misses))
+    return float(np.trapezoid(hits, misses))
 
 
 def _r2(output: np.ndarray, target: np.ndarray) -> float:
