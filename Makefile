@@ -28,6 +28,7 @@ test: $(READY) ## run all tests
 	@$(ONE_THREAD) $(PY) -m pytest
 
 torture: $(READY) ## attack engine and store at full size, and write data/reports/torture.csv
+	@rm -f data/reports/torture.csv
 	@TORTURE=full $(ONE_THREAD) $(PY) -m pytest tests/torture
 
 lab: $(READY) ## open the notebooks in JupyterLab

@@ -266,8 +266,9 @@ def test_r17_as_many_runs_as_the_study(tmp_path, count):
         faults=0,
         records=len(corpus.runs),
         lost=summary.remaining,
-        measured=f"{made:.0f} s, journal {journal_mb:.0f} MB, corpus {size_mb:.0f} MB of "
-        f"incompressible numbers, loaded in {load:.1f} s",
+        measured=f"{made:.0f} s (goal 300) at load {os.getloadavg()[0]:.0f}, journal "
+        f"{journal_mb:.0f} MB (goal 80), corpus {size_mb:.0f} MB (goal 50) of incompressible "
+        f"numbers, loaded in {load:.1f} s (goal 2)",
     )
 
 
