@@ -7,6 +7,7 @@ READY := $(VENV)/.ready-$(shell cat $(PINS) | cksum | tr ' ' '-')
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 PEERS := .venv-bench
 PEERS_READY := $(PEERS)/.ready-$(shell cksum < tests/benchmarks/requirements.txt | tr ' ' '-')
+# of `make bench`: --quick --out DIR, to see that it runs
 BENCH_OPTIONS :=
 PROFILE := full
 LAB_OPTIONS :=
@@ -27,6 +28,7 @@ test: $(READY) ## run all tests
 	@$(ONE_THREAD) $(PY) -m pytest
 
 torture: $(READY) ## attack engine and store at full size, and write data/reports/torture.csv
+	@rm -f data/reports/torture.csv
 	@TORTURE=full $(ONE_THREAD) $(PY) -m pytest tests/torture
 
 lab: $(READY) ## open the notebooks in JupyterLab
@@ -37,7 +39,7 @@ corpus: $(READY) ## generate the corpus anew and publish it into data/ (hours; c
 	@$(PY) -m analysis_lib corpus publish
 
 bench: $(READY) $(PEERS_READY) ## measure curvature, monitor and engine; writes the tables in data/reports
-	@$(ONE_THREAD) $(PY) tests/benchmarks/scale.py
+	@$(ONE_THREAD) $(PY) tests/benchmarks/scale.py $(BENCH_OPTIONS)
 	@$(ONE_THREAD) KINETO_LOG_LEVEL=99 PYTHONPATH=$(PEERS):tests \
 	  $(PY) -m benchmarks $(BENCH_OPTIONS)
 

@@ -1,5 +1,6 @@
 """Entry point of ``python -m analysis_lib``."""
 
+import gc
 import sys
 
 if sys.version_info < (3, 11):
@@ -10,4 +11,6 @@ try:
 except ModuleNotFoundError as error:
     sys.exit("no package '%s' in this Python; use .venv/bin/python, made by `make`" % error.name)
 
-sys.exit(main())
+status = main()
+gc.freeze()  # or leaving looks for garbage in all of torch: half a second until the prompt
+sys.exit(status)

@@ -46,4 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a path that is too long, may not be read, or is not what it should
+        if error.filename is None or error.strerror is None:
+            raise
+        what = f"cannot use {str(error.filename)!r} ({error.strerror})"
+        print(f"error: {what}; check the path and its permissions", file=sys.stderr)
+        return 2
     return 0

@@ -310,9 +310,14 @@ def run_child(
     Raises
     ------
     InputError
-        If the process knows neither the trainer nor this recipe, program or operator. That is
-        no result of the run, and nothing is to be recorded.
+        If the process knows neither the trainer nor this recipe, program or operator, or if this
+        process may not start any. That is no result of the run, and nothing is to be recorded.
     """
+    if multiprocessing.current_process().daemon:
+        raise InputError(
+            f"process {os.getpid()} on {platform.node()} may not start processes; start Dask "
+            "workers with DASK_DISTRIBUTED__WORKER__DAEMON=False in their environment"
+        )
     arguments = (dict(spec), trainer, (math.ceil(cpu_s), float(wall_s), memory_gib))
     attempts, head = 0, {"status": "killed"}
     while head["status"] == "killed" and attempts < 2:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from analysis_lib.errors import InputError
 
-__all__ = ["SETTINGS", "connect", "local_cluster"]
+__all__ = ["SETTINGS", "connect", "count_workers", "local_cluster"]
 
 SETTINGS = {
     "distributed.worker.daemon": False,
@@ -57,6 +57,17 @@ def _check_workers(client) -> None:
                 f"Dask worker {worker} trains recipe {recipe}, this version has {RECIPE}; start "
                 "it from the same environment"
             )
+
+
+def count_workers(executor: Executor) -> int | None:
+    """Return how many workers the cluster of a Dask executor has now; None for any other one."""
+    client = getattr(executor, "_client", None)
+    if client is None or not hasattr(client, "nthreads"):
+        return None
+    try:
+        return len(client.nthreads(callback_timeout=10))
+    except (OSError, RuntimeError, ValueError):  # the connection is lost, or being made anew
+        return None
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from analysis_lib.configuration import Run
 from analysis_lib.corpus.child import TRAINER, clean, resume_all, run_child, stop_all
+from analysis_lib.corpus.cluster import count_workers
 from analysis_lib.corpus.journal import Journal, Row
 from analysis_lib.corpus.progress import Progress, Summary
 from analysis_lib.corpus.schema import STATUSES, TRACED
@@ -21,6 +22,7 @@ __all__ = ["Summary", "generate"]
 
 _GIVE_UP = 5  # first results of a program
 _STOP = 20  # first results of a call
+_PATIENCE, _REMIND = 5.0, 300.0  # seconds without Dask workers until it is said, and said again
 _AHEAD = 2000
 """Runs handed to the executor at a time: more than any cluster here has workers, and few enough
 for the memory of the driver to stay small however long the plan is."""
@@ -74,10 +76,6 @@ class _Tally:
 def _cores() -> int:
     """Usable cores, which may be fewer than those of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
-def _running(runs: dict[Future, Run]) -> dict[str, int]:
-    return dict(Counter(run.configuration.program for f, run in runs.items() if f.running()))
 
 
 def generate(
@@ -176,6 +174,30 @@ def generate(
     return summary
 
 
+_DESERTED = (
+    "the Dask cluster has no workers, so nothing is trained; waiting for some to come. "
+    "Ctrl-C stops and keeps what is recorded"
+)
+
+
+class _Deserted:
+    """Whether to say that a Dask cluster has no workers: after some seconds, then rarely."""
+
+    def __init__(self, pool: Executor):
+        self.pool, self.since, self.pause = pool, None, _PATIENCE
+
+    def __call__(self) -> bool:
+        if count_workers(self.pool) != 0:
+            self.since, self.pause = None, _PATIENCE
+            return False
+        now = time.monotonic()
+        self.since = self.since or now
+        if now - self.since < self.pause:
+            return False
+        self.since, self.pause = now, _REMIND
+        return True
+
+
 class _Crew:
     """The runs an executor works on, with the next ones of the plan behind them."""
 
@@ -209,9 +231,11 @@ class _Crew:
             yield self.runs.pop(future), future
             self.fill()
 
-    def running(self) -> dict[str, int]:
-        """Return program -> runs under way, as far as the executor tells."""
-        under_way = (run for future, run in self.runs.items() if future.running())
+    def running(self) -> dict[str, int] | None:
+        """Return program -> runs under way, or None if the executor does not tell."""
+        under_way = [run for future, run in self.runs.items() if future.running()]
+        if self.runs and not under_way:  # the futures of Dask are pending until they are done
+            return None
         return dict(Counter(run.configuration.program for run in under_way))
 
     def cancel(self, program: str | None = None) -> None:
@@ -225,12 +249,15 @@ class _Crew:
 
 def _drain(crew: _Crew, journal: Journal, shown: Progress, on_result, *, patient: bool) -> None:
     summary, tally, noted, running = crew.summary, _Tally(), 0.0, {}
+    deserted = _Deserted(crew.pool)
     for result in crew.results():
         if time.monotonic() - noted > 1:
             noted, running = time.monotonic(), crew.running()
         if result is None:
             journal.note(running=running)
             shown.tick()
+            if deserted():
+                shown.say(_DESERTED)
             continue
         run, future = result
         row = _outcome(run, future, summary, shown)

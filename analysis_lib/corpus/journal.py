@@ -100,7 +100,7 @@ def _explained(path: Path) -> Iterator[None]:
         elif "full" in text:
             problem = f"no space left for {path}; free some and start again, nothing is lost"
         elif "readonly" in text or "unable to open" in text:
-            problem = f"cannot write {path} ({text}); check the folder and its permissions"
+            problem = f"cannot open or write {path} ({text}); check the folder and its permissions"
         else:
             problem = f"cannot use {path} ({text}); put the journal on a local disk"
         raise InputError(problem) from error

@@ -302,6 +302,12 @@ def check_tables(
     holes = holes.intersection(pd.Index(ids))
     if len(holes):
         problems.append(f"epochs: runs with a hole or a repetition in their epochs: {_some(holes)}")
+    else:  # every row has to follow the one before it, whose run and epoch it continues
+        before = epochs[["run_id", "epoch"]].shift()
+        follows = (epochs["run_id"] == before["run_id"]) & (epochs["epoch"] == before["epoch"] + 1)
+        apart = epochs.loc[~follows & (epochs["epoch"] != -1), "run_id"].unique()
+        if len(apart):
+            problems.append(f"epochs: runs whose epochs are not in order: {_some(apart)}")
     if layers is not None:
         problems += _orphans(layers, runs, "layers")
         keys = layers[["run_id", "epoch", "layer"]]

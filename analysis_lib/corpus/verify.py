@@ -247,6 +247,7 @@ def status(journal_path: str | Path, plan: Iterable[Run]) -> pd.DataFrame:
     DataFrame indexed by program, with a last row "all"
         ``planned`` = ``done`` (a trace) + ``failed`` (another status) + ``running`` + ``missing``;
         ``per_minute`` over the last 10 minutes, ``minutes_left`` at that rate (NaN if unknown).
+        Dask does not tell what it has begun: ``running`` is NA then, and counts as ``missing``.
     """
     program_of = {run.run_id: run.configuration.program for run in plan}
     with Journal(journal_path) as journal:
@@ -257,7 +258,7 @@ def status(journal_path: str | Path, plan: Iterable[Run]) -> pd.DataFrame:
     table = pd.Series(program_of, dtype="str").value_counts().sort_index().to_frame("planned")
     table["done"] = rows.loc[done, "program"].value_counts()
     table["failed"] = rows.loc[~done, "program"].value_counts()
-    table["running"] = pd.Series(running, dtype="float64")
+    table["running"] = pd.Series(running or {}, dtype="float64")
     table = table.fillna(0).astype(int)
     open_runs = table["planned"] - table["done"] - table["failed"]
     table["running"] = table["running"].clip(upper=open_runs)
@@ -273,4 +274,7 @@ def status(journal_path: str | Path, plan: Iterable[Run]) -> pd.DataFrame:
     table["minutes_left"] = left / table["per_minute"].where(table["per_minute"] > 0)
     table.index.name = "program"
     counts = ["planned", "done", "failed", "running", "missing"]
-    return table.astype(dict.fromkeys(counts, int))
+    table = table.astype(dict.fromkeys(counts, int))
+    if running is None:
+        table["running"] = pd.array([pd.NA] * len(table), dtype="Int64")
+    return table

@@ -1,5 +1,6 @@
 """Whatever a run does, its process ends with the right status and nobody else notices."""
 
+import multiprocessing
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,12 @@ def test_wrong_trace_is_a_reason():
 def test_what_the_process_does_not_know_is_refused(changes, trainer, reason):
     with pytest.raises(InputError, match=f"the process that trains refuses .*{reason}"):
         run_child(plan_of()[0].spec | changes, **LIMITS | {"trainer": trainer, "cpu_s": 20})
+
+
+def test_process_that_may_not_start_others_says_so(monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    with pytest.raises(InputError, match="may not start processes; start Dask workers with"):
+        run_child(plan_of(["alpha"])[0].spec, **LIMITS)
 
 
 def test_processes_are_forked_warm_from_a_single_thread():

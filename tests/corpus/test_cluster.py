@@ -1,13 +1,14 @@
 """On a Dask cluster: the same bytes, nothing lost when workers die, clear words if it is wrong."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from corpus_kit import plan_of, slow_plan
 from corpus_stub import TRAINER
 
 from analysis_lib.cli import main
-from analysis_lib.corpus.cluster import connect
+from analysis_lib.corpus.cluster import connect, count_workers
 from analysis_lib.corpus.generate import generate
 from analysis_lib.corpus.journal import Journal
 from analysis_lib.errors import InputError
@@ -68,6 +69,31 @@ if __name__ == "__main__":
 """
 
 
+DESERTED = """
+import sys, threading, time
+from corpus_kit import plan_of
+from corpus_stub import TRAINER
+from distributed import Client, LocalCluster
+from analysis_lib.corpus import generate as module
+from analysis_lib.corpus.cluster import SETTINGS, count_workers
+import dask
+
+if __name__ == "__main__":
+    module._PATIENCE = 2.0
+    with (
+        dask.config.set(SETTINGS),
+        LocalCluster(n_workers=0, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        executor = client.get_executor(pure=False)
+        print(count_workers(executor))
+        threading.Timer(7.0, cluster.scale, [1]).start()
+        plan = plan_of(["alpha"], ["healthy"], seeds=2)
+        summary = module.generate(plan, sys.argv[1], executor=executor, trainer=TRAINER)
+        print(count_workers(executor), summary.complete)
+"""
+
+
 def contents(path):
     with Journal(path) as journal:
         return {row.run_id: (row.status, row.epochs, row.layers) for row in journal.rows()}
@@ -88,6 +114,18 @@ def test_workers_that_may_not_start_processes_are_refused(script, tmp_path):
     assert driver.returncode == 2
     assert "error: Dask worker tcp://" in err and "DAEMON=False" in err
     assert not (tmp_path / "j.db").exists()
+
+
+def test_cluster_without_workers_is_waited_for_and_said_once(script, tmp_path):
+    out, err = script(DESERTED, tmp_path / "j.db").communicate()
+    assert out.split() == ["0", "1", "True"], err
+    assert err.count("the Dask cluster has no workers, so nothing is trained; waiting") == 1
+    assert "Ctrl-C stops and keeps what is recorded" in err
+
+
+def test_only_dask_executors_have_countable_workers():
+    with ThreadPoolExecutor(1) as pool:
+        assert count_workers(pool) is None
 
 
 def test_no_scheduler_at_an_address():

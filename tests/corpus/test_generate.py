@@ -267,6 +267,31 @@ class Lossy(Executor):
         return future
 
 
+class Silent(ThreadPoolExecutor):
+    """Has futures that are pending until they are done, as those of Dask are."""
+
+    def submit(self, function, /, *arguments, **options):
+        future = Future()
+        done = super().submit(function, *arguments, **options)
+        done.add_done_callback(lambda done: future.set_result(done.result()))
+        return future
+
+
+@pytest.mark.parametrize(("kind", "known"), [(ThreadPoolExecutor, True), (Silent, False)])
+def test_running_is_noted_where_the_executor_tells_it(tmp_path, kind, known):
+    plan, noted = [Run(Configuration("alpha", "SLOW", {"s": 1.2}), s, 3) for s in range(3)], []
+
+    def look(summary):
+        with Journal(tmp_path / "j.db") as journal:
+            noted.append(journal.noted("running"))
+
+    with kind(1) as pool:
+        generate(plan, tmp_path / "j.db", executor=pool, on_result=look, **QUIET)
+    assert noted[1] == ({"alpha": 1} if known else None)
+    with Journal(tmp_path / "j.db") as journal:
+        assert journal.noted("running") == {}
+
+
 def test_lost_runs_are_counted_shown_and_made_next_time(tmp_path, capsys):
     path = tmp_path / "j.db"
     summary = generate(PLAN[:10], path, executor=Lossy(), trainer=TRAINER)

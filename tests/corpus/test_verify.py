@@ -160,6 +160,14 @@ def test_status_while_a_driver_works(tmp_path):
     assert status(tmp_path / "j.db", PLAN).loc["all", "running"] == 0
 
 
+def test_status_when_the_executor_does_not_tell_what_is_running(tmp_path):
+    with Journal(tmp_path / "j.db", write=True) as journal:
+        journal.add(row_of(PLAN[0]), running=None)
+        table = status(tmp_path / "j.db", PLAN)
+        assert table["running"].isna().all()
+        assert table.loc["alpha", "missing"] == 9 and table.loc["all", "missing"] == 29
+
+
 def test_status_of_an_empty_journal_and_an_empty_plan(tmp_path):
     Journal(tmp_path / "j.db", write=True).close()
     table = status(tmp_path / "j.db", PLAN)

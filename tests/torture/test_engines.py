@@ -12,6 +12,7 @@ from torture_kit import (
     DRIVER,
     contents,
     count_rows,
+    crowd,
     digest_of,
     result_of,
     runs_of,
@@ -199,7 +200,8 @@ def test_r05_killed_fork_server(start, tmp_path, count):
 @pytest.mark.full_size
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_r06_interrupted_commands(number, start, tmp_path, count):
-    path, rng, waits, left, lost, codes = tmp_path / "j.db", random.Random(1), [], 0, 0, []
+    path, rng, left, lost, codes = tmp_path / "j.db", random.Random(1), 0, 0, []
+    waits, late = [], 0
     command = ["-m", "analysis_lib", "corpus", "generate", "--program", "snn_wine"]
     for _ in range(10):
         here = len(stored(path))
@@ -211,11 +213,12 @@ def test_r06_interrupted_commands(number, start, tmp_path, count):
         driver.send_signal(number)
         driver.wait(timeout=60)
         waits.append(time.monotonic() - at)
+        late += waits[-1] > 3 * crowd()
         codes.append(driver.returncode)
         lost += len(before.items() - stored(path).items())
         left += len(psutil.wait_procs(family, timeout=5)[1])
     assert set(codes) == {130}, (codes, driver.communicate())
-    assert max(waits) <= 3
+    assert late == 0, waits
     count(
         "R6",
         f"{signal.Signals(number).name} to the command",
@@ -288,11 +291,12 @@ def test_r10_no_false_limits_on_a_crowded_machine(tmp_path, count):
 )
 def test_r11_hangs_end(operator, status, tmp_path, count):
     plan, at = runs_of(4, operator), time.monotonic()
-    generate(plan, tmp_path / "j.db", workers=4, cpu_s=3, wall_s=15, **QUIET)
+    wall_s = 15 if status == "timeout" else 300
+    generate(plan, tmp_path / "j.db", workers=4, cpu_s=3, wall_s=wall_s, **QUIET)
     seconds = time.monotonic() - at
     found = stored(tmp_path / "j.db")
-    limit = 15 if status == "timeout" else 3 * 4  # four of them may share one core
-    assert seconds <= limit + 5
+    limit = 15 if status == "timeout" else 3 * 4 * crowd()  # four of them may share one core
+    assert seconds <= limit + 5 * crowd()
     count(
         "R11",
         f"hangs: {operator.lower()}",

@@ -1,6 +1,7 @@
 """Plans, drivers and comparisons of the torture tests."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -64,6 +65,11 @@ def until(condition, process, patience=120):
             return True
         time.sleep(0.01)
     return condition()
+
+
+def crowd():
+    """How many times slower than alone a process is on this machine now, because of other jobs."""
+    return max(1.0, os.getloadavg()[0] / os.cpu_count())
 
 
 def result_of(process):
