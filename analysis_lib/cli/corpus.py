@@ -248,6 +248,14 @@ def repair(journal: JournalPath = JOURNAL) -> None:
 
 
 @app.command()
+def restore(store: Store = STORE, journal: JournalPath = JOURNAL) -> None:
+    """Fill a journal with the runs of a published corpus, to extend it without training anew."""
+    from analysis_lib.corpus.restore import restore as fill
+
+    typer.echo(f"{fill(store, journal)} runs of {store} written to {journal}")
+
+
+@app.command()
 def audit(store: Store = STORE) -> None:
     """Ask whether the channels, pairs and healthy runs of a published corpus are sound."""
     from analysis_lib.corpus.audit import audit_corpus

@@ -1,7 +1,8 @@
 """The corpus: planned, generated run by run into a journal, published as Parquet, and loaded.
 
 Names are loaded on first use, so that a notebook that only loads a corpus imports nothing else.
-``generate``, ``publish``, ``repair`` and ``reproduce`` are modules with a function of that name.
+``generate``, ``publish``, ``repair``, ``reproduce`` and ``restore`` are modules with a function of
+that name.
 """
 
 from importlib import import_module
@@ -15,6 +16,7 @@ _HOME = {
     "make_plan": "plan",
     "repair": "repair",
     "reproduce": "reproduce",
+    "restore": "restore",
     "status": "verify",
     "verify_store": "verify",
 }
