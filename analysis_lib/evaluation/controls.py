@@ -9,6 +9,7 @@ renamed classes     groups of runs in a program    the meaning of a class across
 prior oracle        class mix of every program     everything else
 program identity    class mix, identity            everything else
 balanced runs       everything                     differences in class mix
+permuted, balanced  identity                       class mix, the link of features and labels
 =================== ============================== ==========================================
 """
 
@@ -106,10 +107,14 @@ def permutation_scores(
     *,
     repeats: int = 25,
     unit: str = "run",
+    balanced: bool = False,
     random_state: int = 0,
     **options,
 ) -> pd.DataFrame:
     """Score a technique that is trained and tested on labels permuted within programs.
+
+    Unbalanced, what is left is what identity and class mix buy. Balanced, it is chance if the
+    pipeline is clean, also where the gap is large: a signal of the program's own is destroyed.
 
     Parameters
     ----------
@@ -117,6 +122,8 @@ def permutation_scores(
         As for :func:`analysis_lib.evaluation.predict.cross_predict`, which gets ``options`` too.
     repeats : int, default=25
     unit : {"run", "configuration"}
+    balanced : bool, default=False
+        Draw :func:`balanced_runs` anew before every permutation.
     random_state : int
 
     Returns
@@ -126,8 +133,11 @@ def permutation_scores(
     """
     rows = []
     for repeat in range(repeats):
+        drawn = runs
+        if balanced:
+            drawn = balanced_runs(runs, label, random_state=random_state + repeat)
         permuted = permute_within_program(
-            runs, label, unit=unit, random_state=random_state + repeat
+            drawn, label, unit=unit, random_state=random_state + repeat
         )
         predictions = cross_predict(
             features, permuted, technique, strategy, label, random_state=random_state, **options

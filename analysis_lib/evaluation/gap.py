@@ -1,11 +1,39 @@
-"""The evaluation-strategy gap and its parts."""
+r"""The evaluation-strategy gap and its parts.
+
+.. math::
+
+    \underbrace{E_1 - E_4}_{\text{gap}} = \underbrace{(E_1 - E_2)}_{\text{replicate leak}}
+    + \underbrace{(E_2 - E_2^{bal})}_{\text{class-prior leak}}
+    + \underbrace{(E_2^{bal} - E_4^{bal})}_{\text{program-specific part}}
+    + \underbrace{(E_4^{bal} - E_4)}_{\text{prior-shift cost}}
+
+Every term is a difference of two scores of the same tested runs, so the sum is exact, in each
+program and in all. The balanced strategies differ from the others in training alone, where every
+program has the same number (or weight) of runs of each class it has.
+
+================= ============================================================ ================
+part              what a technique owes to                                     sign
+================= ============================================================ ================
+replicate leak    runs of the tested configuration in training                 mostly positive
+class-prior leak  knowing which classes are common in the tested program       mostly positive
+program-specific  signatures of faults that are the program's own, and how     mostly positive
+part              far features that tell programs apart hinder transfer
+prior-shift cost  class mixes of other programs, which mislead in this one     any
+================= ============================================================ ================
+
+Read the class-prior leak off pooled balanced accuracy. Whoever predicts the commonest class of a
+program gets one of its classes right and the others wrong, so its macro recall hardly moves.
+Which classes a program lacks altogether cannot be balanced away; it stays in the program-specific
+part. Drawing fewer runs costs skill of its own, in both middle terms; ``balance="weights"`` of
+:func:`~analysis_lib.evaluation.predict.cross_predict` does not.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis_lib.errors import InputError
+from analysis_lib.errors import InputError, unknown
 from analysis_lib.evaluation.inference import (
     Interval,
     cluster_bootstrap,
@@ -14,14 +42,20 @@ from analysis_lib.evaluation.inference import (
 )
 from analysis_lib.evaluation.scores import MIN_RUNS, by_program, score_table
 
-__all__ = ["PARTS", "Gap", "evaluation_gap"]
+__all__ = ["PARTS", "STEPS", "Gap", "evaluation_gap"]
 
 PARTS = {
     "replicate leak": ("E1", "E2"),
+    "class-prior leak": ("E2", "E2bal"),
+    "program-specific part": ("E2bal", "E4bal"),
+    "prior-shift cost": ("E4bal", "E4"),
     "program part": ("E2", "E4"),
     "total": ("E1", "E4"),
 }
 """Parts of the gap: the score under the first strategy minus that under the second."""
+
+STEPS = tuple(PARTS)[:4]
+"""Parts whose sum is the total; the last three of them add up to the program part."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +80,36 @@ class Gap:
         """Return the decomposition with metric and part as columns."""
         return self.decomposition.reset_index()
 
+    def waterfall(self, metric: str = "program_macro_recall") -> pd.DataFrame:
+        """Return the steps from the score under E1 down to that under E4.
+
+        Parameters
+        ----------
+        metric : {"program_macro_recall", "pooled_balanced_accuracy"}
+
+        Returns
+        -------
+        DataFrame
+            part, start, end (scores), estimate = start - end, low, high (of the estimate); the
+            four parts where the balanced strategies were given, two otherwise.
+
+        Raises
+        ------
+        InputError
+            If the metric is unknown or E1, E2 or E4 were not given.
+        """
+        known = self.decomposition.index.get_level_values("metric").unique()
+        if metric not in known:
+            raise unknown("metric", metric, known)
+        table = self.decomposition.loc[metric]
+        names = STEPS if set(STEPS) <= set(table.index) else ("replicate leak", "program part")
+        if not set(names) <= set(table.index):
+            raise InputError("a waterfall needs the predictions of E1, E2 and E4")
+        steps = table.loc[list(names)]
+        start = self.scores[metric].astype(float).reindex(steps["first"]).to_numpy()
+        steps = steps.assign(start=start, end=start - steps["estimate"].to_numpy())
+        return steps[["start", "end", "estimate", "low", "high"]].reset_index()
+
     def __str__(self):
         table = self.decomposition.loc["program_macro_recall"]
         lines = [
@@ -64,11 +128,11 @@ def evaluation_gap(
     n_resamples: int = 2000,
     random_state: int = 0,
 ) -> Gap:
-    """Take the gap apart: E1 - E4 = (E1 - E2) + (E2 - E4).
+    """Take the gap apart into the parts that the module's description defines.
 
-    E1 - E2, the *replicate leak*, is what a technique owes to runs of the same configuration on
-    both sides of the fold. E2 - E4, the *program part*, is what it owes to knowing the program:
-    its class mix, its identity, and fault signatures that are its own.
+    With E1, E2 and E4 alone there are two parts: the replicate leak, and the *program part*
+    E2 - E4, which is what a technique owes to knowing the program: its class mix, its identity,
+    and fault signatures that are its own.
 
     For program-macro recall the estimate is the mean of the per-program differences, with
     Student's interval over programs and a sign-flip test; for pooled balanced accuracy the
@@ -78,9 +142,9 @@ def evaluation_gap(
     ----------
     predictions_by_strategy : mapping of str to DataFrame, or DataFrame
         A table with a column ``strategy``, such as ``run_study`` returns for one technique and
-        window, or: for "E1", "E2", "E4" (two of them at least; more strategies are scored but not
-        differenced): run_id, program, label, predicted, of the same runs; a column ``repeat``
-        where folds were drawn several times.
+        window, or: for "E1", "E2", "E2bal", "E4bal", "E4" (two at least that make a part; other
+        strategies are scored but not differenced): run_id, program, label, predicted, of the same
+        runs; a column ``repeat`` where folds were drawn several times.
     min_runs : int, default=5
         Cells with fewer runs do not enter program-macro recall.
     level : float, default=0.95
@@ -94,7 +158,8 @@ def evaluation_gap(
     Raises
     ------
     InputError
-        If fewer than two of E1, E2, E4 are given or they are not of the same runs and labels.
+        If no two strategies that make a part are given, or they are not of the same runs and
+        labels.
 
     Examples
     --------
@@ -114,7 +179,7 @@ def evaluation_gap(
     if not parts:
         raise InputError(
             f"predictions are given for {', '.join(given) or 'no strategy'}; "
-            "a gap needs at least two of E1, E2, E4"
+            "a gap needs at least two of E1, E2, E4 (E2bal, E4bal)"
         )
     _same_runs(given)
     scores = {s: score_table(p, min_runs=min_runs) for s, p in given.items()}

@@ -148,7 +148,9 @@ def cluster_bootstrap(
     """Return pooled balanced accuracy, or a difference of two, with a program-bootstrap interval.
 
     Programs are drawn with replacement; the score is computed anew from the recall cells of the
-    drawn programs (a class they lack is left out of its mean); percentile interval.
+    drawn programs (a class they lack is left out of its mean). The interval is the expanded
+    percentile one: its tails are Phi(sqrt(n / (n - 1)) t(alpha / 2, n - 1)) instead of alpha / 2,
+    since plain percentiles are too narrow for few programs n.
 
     Parameters
     ----------
@@ -167,6 +169,10 @@ def cluster_bootstrap(
     ------
     InputError
         If the two sets of predictions differ in their programs or classes, or there is one program.
+
+    References
+    ----------
+    Hesterberg, What teachers should know about the bootstrap, The American Statistician 2015.
     """
     first = _counts(predictions)
     programs = list(first[0].index)
@@ -186,7 +192,8 @@ def cluster_bootstrap(
     if minus is not None:
         scores = [scores[0] - scores[1]]
         estimates = [estimates[0] - estimates[1]]
-    low, high = np.quantile(scores[0], [(1 - level) / 2, (1 + level) / 2])
+    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
+    low, high = np.quantile(scores[0], [tail, 1 - tail])
     return Interval(float(estimates[0]), float(low), float(high), level, n, "program bootstrap")
 
 

@@ -43,8 +43,8 @@ def natural_sample(
     --------
     >>> runs = pd.DataFrame({"program": "p", "configuration": list("aabbccdd"),
     ...                      "label": list("xxxxyyyy")})
-    >>> natural_sample(runs)["configuration"].tolist()
-    ['a', 'a', 'b', 'b', 'c', 'c']
+    >>> natural_sample(runs).groupby("label")["configuration"].nunique().tolist()
+    [2, 1]
     """
     missing = [c for c in ("program", "configuration", label) if c not in runs]
     if missing:

@@ -9,10 +9,11 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 
 from analysis_lib.errors import InputError
+from analysis_lib.evaluation.balance import balance_weights, balanced_rows, check_balance, fit
 from analysis_lib.evaluation.splits import get_strategy, make_splits, train_rows
 from analysis_lib.techniques import Technique, get_technique
 
-__all__ = ["cross_predict"]
+__all__ = ["cross_predict", "features_of", "fit_predict", "make_factory"]
 
 
 def cross_predict(
@@ -26,6 +27,8 @@ def cross_predict(
     random_state: int = 0,
     n_splits: int = 5,
     probabilities: bool = False,
+    balance: str = "subsample",
+    erasure: Any = None,
     n_jobs: int = 1,
     executor: Any = None,
 ) -> pd.DataFrame:
@@ -53,6 +56,13 @@ def cross_predict(
     random_state, n_splits : int
     probabilities : bool, default=False
         Add a column ``p_<class>`` per class; 0 for classes that a fold's training did not have.
+    balance : {"subsample", "weights"}
+        How the balanced strategies even out the class mix of every training program: by drawing
+        runs, or by weighting them (for estimators whose ``fit`` takes ``sample_weight``).
+    erasure : object, optional
+        Anything with ``fit(x, y, programs)`` and ``transform(x)``, such as
+        :class:`~analysis_lib.evaluation.erasure.IdentityErasure`. A copy is fitted on the training
+        runs of every fold, and its output replaces the features.
     n_jobs : int, default=1
         Worker processes (joblib), -1 for one per core.
     executor : concurrent.futures.Executor, optional
@@ -67,8 +77,8 @@ def cross_predict(
     Raises
     ------
     InputError
-        If runs lack features, feature names are not allowed, values are not finite, or the splits
-        are not possible.
+        If runs lack features, feature names are not allowed, values are not finite, the splits
+        are not possible, or the balance is unknown or not possible for the estimator.
 
     Examples
     --------
@@ -79,30 +89,38 @@ def cross_predict(
     (120, 6)
     """
     chosen = get_strategy(strategy)
-    make = _factory(technique)
+    make = make_factory(technique)
+    check_balance(balance)
     if splits is None:
         splits = make_splits(
             runs, strategy=strategy, label=label, random_state=random_state, n_splits=n_splits
         )
-    x = _matrix(features, runs)
+    x = features_of(features, runs)
     y = runs[label].astype(str).to_numpy(dtype=object)
     fold = splits.set_index("run_id")["fold"].reindex(runs["run_id"]).to_numpy()
     if pd.isna(fold).any():
         raise InputError(f"{int(pd.isna(fold).sum())} runs have no fold; make the splits of these")
+    program = runs["program"].to_numpy()
     tasks = []
     for k in np.unique(fold):
         test = fold == k
-        train = train_rows(runs, test, chosen)
+        train = np.flatnonzero(train_rows(runs, test, chosen))
         if len(set(y[train])) < 2:
             raise InputError(
                 f"fold {int(k)} of strategy {strategy} leaves fewer than two classes to train on"
             )
         seed = int(np.random.SeedSequence([random_state, int(k)]).generate_state(1)[0] >> 1)
-        tasks.append((make, x[train], y[train], x[test], seed))
+        weights = None
+        if chosen.balanced and balance == "subsample":
+            train = train[balanced_rows(program[train], y[train], random_state=seed)]
+        elif chosen.balanced:
+            weights = balance_weights(program[train], y[train])
+        eraser = None if erasure is None else (erasure, program[train], y[train])
+        tasks.append((make, x[train], y[train], x[test], seed, weights, eraser))
     if executor is not None:
-        results = list(executor.map(_fit_predict, *zip(*tasks, strict=True)))
+        results = list(executor.map(fit_predict, *zip(*tasks, strict=True)))
     else:
-        results = Parallel(n_jobs=n_jobs)(delayed(_fit_predict)(*task) for task in tasks)
+        results = Parallel(n_jobs=n_jobs)(delayed(fit_predict)(*task) for task in tasks)
     table = {"run_id": runs["run_id"].to_numpy(), "program": runs["program"].to_numpy()}
     if "configuration" in runs:
         table["configuration"] = runs["configuration"].to_numpy()
@@ -115,8 +133,13 @@ def cross_predict(
     return result.join(shares) if probabilities else result
 
 
-def _fit_predict(make, x_train, y_train, x_test, seed):
-    model = make(seed).fit(x_train, y_train)
+def fit_predict(make, x_train, y_train, x_test, seed, weights=None, eraser=None):
+    """Fit one model and predict; return guesses, classes and probabilities (or two None)."""
+    if eraser is not None:
+        erasure, programs, classes = eraser
+        erasure = clone(erasure).fit(x_train, classes, programs)
+        x_train, x_test = erasure.transform(x_train), erasure.transform(x_test)
+    model = fit(make(seed), x_train, y_train, weights)
     guess = model.predict(x_test)
     if not hasattr(model, "predict_proba"):
         return guess, None, None
@@ -135,7 +158,8 @@ class _Clone:
         return model.set_params(**dict.fromkeys(names, seed))
 
 
-def _factory(technique) -> Callable[[int], BaseEstimator]:
+def make_factory(technique) -> Callable[[int], BaseEstimator]:
+    """Return what makes an unfitted model from a random state."""
     if isinstance(technique, str):
         technique = get_technique(technique)
     if isinstance(technique, Technique):
@@ -145,7 +169,8 @@ def _factory(technique) -> Callable[[int], BaseEstimator]:
     return _Clone(technique)
 
 
-def _matrix(features: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+def features_of(features: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    """Return the features of the runs, in their order, after checking them."""
     wrong = [c for c in features.columns if str(c).startswith("meta_")]
     if wrong:
         raise InputError(

@@ -1,7 +1,21 @@
 """Evaluation strategies: which runs are tested together, and what training must not see.
 
 A strategy assigns every run to one test fold and names the columns whose values training and test
-may not share. Folds are seeded, so they are the same wherever they are made.
+may not share (and those they must share). Folds are seeded, so they are the same wherever they are
+made.
+
+======== ======================================= ==========================================
+strategy tested together                         training sees
+======== ======================================= ==========================================
+E1       random runs                             everything else
+E2       configurations, all seeds together      all programs, no tested configuration
+E3       configurations of one program           that program alone
+E4       a program                               the other programs
+E5       an architecture family                  the other families
+E6       the runs of an operator in a program    neither the program nor the operator
+E2bal    as E2                                   as E2, equal class mix in every program
+E4bal    as E4                                   as E4, equal class mix in every program
+======== ======================================= ==========================================
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +27,14 @@ import pandas as pd
 
 from analysis_lib.errors import InputError, unknown
 
-__all__ = ["STRATEGIES", "Strategy", "check_splits", "get_strategy", "make_splits", "train_rows"]
+__all__ = [
+    "STRATEGIES",
+    "Strategy",
+    "classes_of",
+    "get_strategy",
+    "make_splits",
+    "train_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -30,7 +51,13 @@ class Strategy:
     assign : callable
         From (runs, classes, n_splits, rng) to the fold of every run.
     drawn : bool
-        Whether folds are drawn at random, so that repeating them averages over the draw.
+        Whether anything is drawn at random, so that repeating averages over the draw.
+    within : tuple of str
+        Columns whose values training must share with the test fold.
+    balanced : bool
+        Whether the class mix is evened out within every program before training.
+    base : str
+        Strategy whose folds are used; its own name by default.
     """
 
     name: str
@@ -38,6 +65,12 @@ class Strategy:
     disjoint: tuple[str, ...]
     assign: Callable[[pd.DataFrame, np.ndarray, int, np.random.Generator], np.ndarray]
     drawn: bool = False
+    within: tuple[str, ...] = ()
+    balanced: bool = False
+    base: str = ""
+
+    def __post_init__(self):
+        object.__setattr__(self, "base", self.base or self.name)
 
 
 def _rows(runs, classes, n_splits, rng):
@@ -72,6 +105,22 @@ def _configurations(runs, classes, n_splits, rng):
     return folds.reindex(table["configuration"]).to_numpy()
 
 
+def _inside(runs, classes, n_splits, rng):
+    """Deal the configurations as E2 does, and make the folds of different programs different."""
+    inner = _configurations(runs, classes, n_splits, rng)
+    program = pd.factorize(runs["program"], sort=True)[0]
+    folds = np.unique(np.column_stack([program, inner]), axis=0, return_inverse=True)[1].ravel()
+    units = runs.assign(label=classes).drop_duplicates("configuration")
+    sizes = units.groupby(["program", "label"]).size()
+    enough = (sizes >= 2).groupby("program").sum() >= 2
+    if not enough.all():
+        raise InputError(
+            f"{int((~enough).sum())} programs ({', '.join(map(str, enough.index[~enough][:3]))}) "
+            "have no two classes with two configurations each, which E3 needs; leave them out"
+        )
+    return folds
+
+
 def _groups(*columns: str):
     def assign(runs, classes, n_splits, rng):
         return runs.groupby(list(columns), sort=True).ngroup().to_numpy()
@@ -104,6 +153,14 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
                 _configurations,
                 drawn=True,
             ),
+            Strategy(
+                "E3",
+                "one model per program",
+                ("configuration",),
+                _inside,
+                drawn=True,
+                within=("program",),
+            ),
             Strategy("E4", "programs: unseen program", ("program",), _groups("program")),
             Strategy("E5", "families: unseen architecture family", ("family",), _groups("family")),
             Strategy(
@@ -111,6 +168,24 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
                 "operators: unseen program and fault operator",
                 ("program", "operator"),
                 _groups("program", "operator"),
+            ),
+            Strategy(
+                "E2bal",
+                "configurations, class mix evened out",
+                ("configuration",),
+                _configurations,
+                drawn=True,
+                balanced=True,
+                base="E2",
+            ),
+            Strategy(
+                "E4bal",
+                "programs, class mix evened out",
+                ("program",),
+                _groups("program"),
+                drawn=True,
+                balanced=True,
+                base="E4",
             ),
         )
     }
@@ -133,20 +208,24 @@ def make_splits(
     - E1: ``n_splits`` folds over runs, stratified by class.
     - E2: up to ``n_splits`` folds over configurations, all seeds of a configuration together,
       stratified by (program, class), with the classes of a program in step.
+    - E3: as E2, inside each program; a fold belongs to one program.
     - E4: one fold per program.
     - E5: one fold per architecture family.
     - E6: one fold per (program, operator); training sees neither.
+    - E2bal, E4bal: the folds of E2 and E4. What is evened out is the class mix of the training
+      runs, see :func:`analysis_lib.evaluation.balance.balanced_rows`; the tested runs stay.
 
     Parameters
     ----------
     runs : DataFrame of shape (n_runs, ...)
         run_id, program, the columns the strategy keeps apart, and the label.
-    strategy : {"E1", "E2", "E4", "E5", "E6"}
+    strategy : str
+        Key of :data:`STRATEGIES`.
     label : str
         Name of the class column; it must not have missing values.
     random_state : int, default=0
     n_splits : int, default=5
-        For E1 and E2.
+        For E1, E2 and E3.
 
     Returns
     -------
@@ -157,7 +236,7 @@ def make_splits(
     ------
     InputError
         If the strategy is unknown, a column is missing, a run_id occurs twice, a label is missing,
-        there is one class only, or there is too little to divide.
+        there is one class only, or there is too little to divide (the message says what).
 
     Examples
     --------
@@ -167,10 +246,10 @@ def make_splits(
     3
     """
     chosen = get_strategy(strategy)
-    classes = _classes(runs, chosen, label)
+    classes = classes_of(runs, chosen, label)
     if n_splits < 2:
         raise InputError(f"n_splits is {n_splits}; at least 2 folds are needed")
-    rng = np.random.default_rng([random_state, *map(ord, chosen.name)])
+    rng = np.random.default_rng([random_state, *map(ord, chosen.base)])
     folds = chosen.assign(runs, classes, n_splits, rng)
     if len(np.unique(folds)) < 2:
         raise InputError(
@@ -182,71 +261,20 @@ def make_splits(
 def train_rows(runs: pd.DataFrame, test: np.ndarray, strategy: Strategy) -> np.ndarray:
     """Return which runs may be trained on while those marked in ``test`` are tested.
 
-    A run may be used if it is not tested and shares no value of the strategy's ``disjoint``
-    columns with a tested one.
+    A run may be used if it is not tested, shares no value of the strategy's ``disjoint`` columns
+    with a tested one, and has the same values in its ``within`` columns.
     """
     allowed = ~test
+    for column in strategy.within:
+        allowed &= runs[column].isin(runs.loc[test, column].unique()).to_numpy()
     for column in strategy.disjoint:
         allowed &= ~runs[column].isin(runs.loc[test, column].unique()).to_numpy()
     return allowed
 
 
-def check_splits(
-    runs: pd.DataFrame, splits: pd.DataFrame, *, strategy: str, label: str
-) -> pd.DataFrame:
-    """List what about a division limits its meaning.
-
-    Parameters
-    ----------
-    runs, splits, strategy, label
-        As for :func:`make_splits`, and its result.
-
-    Returns
-    -------
-    DataFrame
-        check, passed (bool), count (how many offend), detail (the first few).
-
-    Raises
-    ------
-    InputError
-        As :func:`make_splits`; and if the splits do not cover the runs.
-    """
-    chosen = get_strategy(strategy)
-    classes = pd.Series(_classes(runs, chosen, label), index=runs["run_id"])
-    folds = splits.set_index("run_id")["fold"].reindex(runs["run_id"])
-    if folds.isna().any():
-        raise InputError(f"{int(folds.isna().sum())} runs have no fold; make the splits of these")
-    program = runs.set_index("run_id")["program"]
-    shared = _offenders(folds, runs, "configuration")
-    single = program[classes.groupby(program.to_numpy()).transform("nunique").to_numpy() == 1]
-    homes = program.groupby(classes.to_numpy()).nunique()
-    unseen = []
-    for fold in np.unique(folds):
-        test = (folds == fold).to_numpy()
-        trained = classes[train_rows(runs, test, chosen)].unique()
-        unseen += [f"{c} in fold {int(fold)}" for c in set(classes[test]) - set(trained)]
-    n_programs = program.nunique()
-    findings = {
-        "configurations in several folds (replicates leak)": shared,
-        "programs with one class (a recall, not a balanced accuracy)": list(single.unique()),
-        "classes in one program only (cannot be learned elsewhere)": list(homes.index[homes == 1]),
-        "classes tested in a fold but absent from its training runs": sorted(unseen),
-        "fewer than 10 programs (wide intervals)": [n_programs] if n_programs < 10 else [],
-    }
-    rows = [(name, not found, len(found), ", ".join(map(str, found[:3])))
-            for name, found in findings.items()]  # fmt: skip
-    return pd.DataFrame(rows, columns=["check", "passed", "count", "detail"])
-
-
-def _offenders(folds: pd.Series, runs: pd.DataFrame, column: str) -> list:
-    if column not in runs.columns:
-        return []
-    counts = folds.groupby(runs[column].to_numpy()).nunique()
-    return list(counts.index[counts > 1])
-
-
-def _classes(runs: pd.DataFrame, strategy: Strategy, label: str) -> np.ndarray:
-    needed = dict.fromkeys(["run_id", "program", label, *strategy.disjoint])
+def classes_of(runs: pd.DataFrame, strategy: Strategy, label: str) -> np.ndarray:
+    """Return the class of every run, after checking all columns that a strategy needs."""
+    needed = dict.fromkeys(["run_id", "program", label, *strategy.disjoint, *strategy.within])
     missing = [c for c in needed if c not in runs.columns]
     if missing:
         raise InputError(f"strategy {strategy.name} needs the columns {', '.join(missing)} in runs")

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import os
 from collections.abc import Iterable
 from functools import cache as cached
 from itertools import product
@@ -13,7 +12,13 @@ import pandas as pd
 import sklearn
 
 from analysis_lib.errors import InputError
+from analysis_lib.evaluation.folds import check_folds, pick_splits
 from analysis_lib.evaluation.predict import cross_predict
+from analysis_lib.evaluation.predictions import (
+    check_predictions,
+    load_predictions,
+    save_predictions,
+)
 from analysis_lib.evaluation.splits import get_strategy, make_splits
 from analysis_lib.features import FeatureSet, extract
 from analysis_lib.techniques import Technique, get_technique
@@ -33,6 +38,8 @@ def run_study(
     n_splits: int = 5,
     repeats: int = 1,
     probabilities: bool = False,
+    balance: str = "subsample",
+    folds: pd.DataFrame | None = None,
     n_jobs: int = 1,
     cache: str | Path | None = None,
     content_hash: str = "",
@@ -50,13 +57,16 @@ def run_study(
     techniques : iterable of str or Technique
     windows : iterable of int
     strategies : iterable of str
-    random_state, n_splits, probabilities, n_jobs
+    random_state, n_splits, probabilities, balance, n_jobs
         See :func:`analysis_lib.evaluation.predict.cross_predict`.
     repeats : int, default=1
-        How often folds that are drawn at random (E1, E2) are drawn, with random states from
-        ``random_state`` on.
+        How often what is drawn at random (folds of E1, E2 and E3, runs of E2bal and E4bal) is
+        drawn, with random states from ``random_state`` on.
+    folds : DataFrame, optional
+        Stored folds, see :mod:`analysis_lib.evaluation.folds`; by default they are made.
     cache : path, optional
-        Folder for finished predictions (Parquet, one file per combination). A file is used again
+        Folder for finished predictions, one file per combination in the format of
+        :mod:`analysis_lib.evaluation.predictions`. A file is used again
         if the features, the runs, their labels and folds, the estimator with its parameters and
         code, this package's code, the options, the version of scikit-learn and ``content_hash``
         are the same.
@@ -67,12 +77,12 @@ def run_study(
     -------
     DataFrame
         technique, window, strategy, repeat, then the columns of ``cross_predict``; one row per
-        run and combination.
+        run and combination, as :mod:`analysis_lib.evaluation.predictions` documents it.
 
     Raises
     ------
     InputError
-        As ``extract`` and ``cross_predict``; and if nothing is asked for.
+        As ``extract``, ``cross_predict`` and ``check_folds``; and if nothing is asked for.
     """
     chosen = [get_technique(t) if isinstance(t, str) else t for t in techniques]
     if type(repeats) is not int or repeats < 1:
@@ -86,24 +96,33 @@ def run_study(
         raise InputError("nothing to do: give at least one technique, window and strategy")
     table = getattr(epochs, "epochs", epochs)
     table = table[table["run_id"].isin(runs["run_id"])]
-    features, folds, parts = {}, {}, []
+    if folds is not None:
+        check_folds(folds, runs, label=label)
+    features, drawn, parts = {}, {}, []
     for technique, window, strategy, repeat in asked:
         key = (technique.feature_set, window)
         if key not in features:
             features = {key: extract(table, technique.feature_set, window=window)}
         x = features[key].reindex(runs["run_id"])
         options = {"random_state": random_state + repeat, "n_splits": n_splits}
-        if (strategy, repeat) not in folds:
-            folds[strategy, repeat] = make_splits(runs, strategy=strategy, label=label, **options)
-        splits = folds[strategy, repeat]
-        options["probabilities"] = probabilities
+        if folds is not None:
+            splits = pick_splits(folds, strategy, repeat=repeat)
+        else:
+            if (strategy, repeat) not in drawn:
+                made = make_splits(runs, strategy=strategy, label=label, **options)
+                drawn[strategy, repeat] = made
+            splits = drawn[strategy, repeat]
+        options |= {"probabilities": probabilities, "balance": balance}
+        tags = {"technique": technique.name, "window": window, "strategy": strategy}
+        tags["repeat"] = repeat
         file = None
         if cache is not None:
-            setting = {"label": label, "options": options, "content": content_hash}
+            setting = {"label": label, "options": options, "content": content_hash, "tags": tags}
             digest = _digest(x, runs, splits, technique, strategy, setting)
             file = Path(cache) / f"{digest}.parquet"
         if file is not None and file.exists():
-            predictions = pd.read_parquet(file)
+            predictions = load_predictions(file)
+            predictions.attrs = {}
         else:
             predictions = cross_predict(
                 features[key],
@@ -115,11 +134,11 @@ def run_study(
                 n_jobs=n_jobs,
                 **options,
             )
+            predictions = _tag(predictions, tags)
             if file is not None:
-                _write(predictions, file)
-        tags = {"technique": technique.name, "window": window, "strategy": strategy}
-        parts.append(_tag(predictions, tags | {"repeat": repeat}))
-    return pd.concat(parts, ignore_index=True)
+                save_predictions(predictions, file, metadata={"label": label})
+        parts.append(predictions)
+    return check_predictions(pd.concat(parts, ignore_index=True))
 
 
 def _tag(predictions: pd.DataFrame, tags: dict) -> pd.DataFrame:
@@ -168,11 +187,3 @@ def _code() -> str:
     here = Path(__file__).parent
     files = sorted([*here.glob("*.py"), *here.parent.joinpath("techniques").glob("*.py")])
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def _write(predictions: pd.DataFrame, file: Path) -> None:
-    """Write beside the target and rename, so that an interrupted write leaves no broken file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(f".{os.getpid()}.tmp")
-    predictions.to_parquet(draft, index=False)
-    draft.replace(file)

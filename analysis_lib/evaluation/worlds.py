@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis_lib.errors import unknown
+from analysis_lib.errors import InputError, unknown
 
 __all__ = ["WORLDS", "simulate_world"]
 
@@ -23,6 +23,8 @@ def simulate_world(
     identity: float = 3.0,
     replicate: float = 1.0,
     skew: float | None = None,
+    least: int = 0,
+    direction_state: int | None = None,
     random_state: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Draw features and runs from x = identity_g + signal_(g)c + replicate_f + noise.
@@ -41,18 +43,24 @@ def simulate_world(
     skew : float or None
         Parameter of a symmetric Dirichlet distribution from which the class mix of every program
         is drawn (small is very uneven); None for equal mixes.
+    least : int, default=0
+        Configurations that every program has of every class, whatever its mix.
+    direction_state : int, optional
+        Seed of the class directions that all programs share, so that many worlds can differ in
+        their programs alone; by default they are drawn with everything else.
     random_state : int
 
     Returns
     -------
     features : DataFrame of shape (n_runs, features), indexed by run_id
     runs : DataFrame
-        run_id, program, operator, configuration, seed, status, label.
+        run_id, program, family, operator, configuration, seed, status, label. There are four
+        families at most, which mean nothing; an operator is a class.
 
     Raises
     ------
     InputError
-        If the world is unknown.
+        If the world is unknown, or ``least`` is not between 0 and ``configurations``.
 
     Examples
     --------
@@ -62,11 +70,16 @@ def simulate_world(
     """
     if world not in WORLDS:
         raise unknown("world", world, WORLDS)
+    if not 0 <= least <= configurations:
+        raise InputError(f"least is {least}; expected a number from 0 to {configurations}")
     rng = np.random.default_rng(random_state)
     offset = identity * rng.standard_normal((programs, features))
     common = np.broadcast_to(
         rng.standard_normal((classes, features)), (programs, classes, features)
     )
+    if direction_state is not None:
+        shared = np.random.default_rng(direction_state).standard_normal((classes, features))
+        common = np.broadcast_to(shared, common.shape)
     own = rng.standard_normal((programs, classes, features))
     direction = {
         "none": np.zeros_like(own),
@@ -74,7 +87,7 @@ def simulate_world(
         "specific": own,
         "mixed": (common + own) / np.sqrt(2),
     }[world]
-    g, c = _cells(rng, programs, classes, configurations, skew)
+    g, c = _cells(rng, programs, classes, configurations, skew, least)
     f = np.arange(len(g))
     centre = offset[g] + signal * direction[g, c]
     centre = centre + replicate * rng.standard_normal(centre.shape)
@@ -85,6 +98,7 @@ def simulate_world(
         {
             "run_id": [f"r{i:05d}" for i in range(len(f))],
             "program": [f"p{i:02d}" for i in g],
+            "family": [f"f{i % 4}" for i in g],
             "operator": [f"o{i}" for i in c],
             "configuration": [f"p{i:02d}/o{k}({j})" for i, k, j in zip(g, c, f, strict=True)],
             "seed": seed,
@@ -96,12 +110,14 @@ def simulate_world(
     return pd.DataFrame(values, columns=names, index=pd.Index(runs["run_id"])), runs
 
 
-def _cells(rng, programs, classes, configurations, skew) -> tuple[np.ndarray, np.ndarray]:
+def _cells(rng, programs, classes, configurations, skew, least) -> tuple[np.ndarray, np.ndarray]:
     """Return program and class of every configuration."""
     total = classes * configurations
     if skew is None:
         mixes = np.tile(np.repeat(np.arange(classes), configurations), (programs, 1))
     else:
         shares = rng.dirichlet(np.full(classes, skew), size=programs)
-        mixes = np.array([rng.choice(classes, size=total, p=p) for p in shares])
+        kept = np.repeat(np.arange(classes), least)
+        free = total - len(kept)
+        mixes = np.array([[*kept, *rng.choice(classes, size=free, p=p)] for p in shares])
     return np.repeat(np.arange(programs), total), mixes.ravel()

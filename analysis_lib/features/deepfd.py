@@ -5,7 +5,7 @@ import numpy as np
 from analysis_lib.features.values import LARGEST, Cube
 from analysis_lib.flags import DEEPFD_FLAGS
 
-__all__ = ["CHANNELS", "STATISTICS", "deepfd_features", "statistics"]
+__all__ = ["CHANNELS", "STATISTICS", "as_released_features", "deepfd_features", "statistics"]
 
 CHANNELS = (*DEEPFD_FLAGS, "train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
 STATISTICS = ("mean", "std", "skew", "median", "var", "sem", "max", "min")
@@ -40,6 +40,34 @@ def deepfd_features(cube: Cube) -> dict[str, np.ndarray]:
         for j, channel in enumerate(cube.channels)
         for name in STATISTICS
     }
+
+
+def as_released_features(cube: Cube) -> dict[str, np.ndarray]:
+    """Return the 148 features that the released classifiers saw, under the names they had.
+
+    A header of 18 names stands over rows of 22 values: the first four checks are lost, and every
+    name stands over the series four places on (``deepfd_increase_loss`` over the train loss). The
+    last values of the four curves follow, 0 where not finite.
+
+    Parameters
+    ----------
+    cube : Cube
+        As in :func:`deepfd_features`.
+
+    Returns
+    -------
+    dict of ndarray of shape (n_runs,)
+    """
+    table = deepfd_features(cube)
+    shifted = {
+        f"{name}_{statistic}": table[f"{series}_{statistic}"]
+        for name, series in zip(DEEPFD_FLAGS, cube.channels[4:], strict=True)
+        for statistic in STATISTICS
+    }
+    last = np.where(cube.visible, cube.epoch, -2).argmax(axis=1)
+    final = np.clip(cube.values[np.arange(len(last)), last], -LARGEST, LARGEST)
+    final = np.where(np.isfinite(final), final, 0)
+    return shifted | {f"{c}_last": final[:, j] for j, c in enumerate(cube.channels) if j >= 18}
 
 
 def statistics(values: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,11 +1,12 @@
-"""DEFault's features: the mean of every logged column over the window."""
+"""DEFault's features: the mean of every logged column over the window, ours and as published."""
 
 import numpy as np
 
+from analysis_lib.features.rules import NONFINITE
 from analysis_lib.features.values import BOUNDED, LARGEST, OPTIONAL, Cube, clip, signed_log10
 from analysis_lib.flags import DEFAULT_COLUMNS
 
-__all__ = ["CHANNELS", "default_features"]
+__all__ = ["CHANNELS", "default_features", "faithful_features"]
 
 CHANNELS = tuple(DEFAULT_COLUMNS.values())
 
@@ -45,3 +46,29 @@ def default_features(cube: Cube) -> dict[str, np.ndarray]:
         )
     table["nonfinite"] = (cube.nonfinite & shown).sum(axis=1) / count
     return table
+
+
+def faithful_features(cube: Cube) -> dict[str, np.ndarray]:
+    """Return the plain channel means over the epochs of the window, as published.
+
+    mean over epochs 0 .. k - 1 (``init`` if k = 0) of the values that are finite, clipped to
+    +-1e30. Where none is, or the program has no such channel, the entry is
+    :data:`analysis_lib.features.rules.NONFINITE`, which
+    :class:`analysis_lib.techniques.hierarchy.HierarchicalForest` imputes by the column mean.
+
+    Parameters
+    ----------
+    cube : Cube
+        With the channels that hold the 26 columns of DEFault.
+
+    Returns
+    -------
+    dict of ndarray of shape (n_runs,)
+        One entry per column, under DEFault's name with ``default_`` before it.
+    """
+    shown = cube.trained[:, :, None] & np.isfinite(cube.values)
+    values = np.where(shown, np.clip(cube.values, -LARGEST, LARGEST), 0)
+    count = shown.sum(axis=1)
+    means = np.where(count > 0, values.sum(axis=1) / np.maximum(count, 1), NONFINITE)
+    at = {channel: j for j, channel in enumerate(cube.channels)}
+    return {f"default_{name}": means[:, at[c]] for name, c in DEFAULT_COLUMNS.items()}

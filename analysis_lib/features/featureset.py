@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError, unknown
-from analysis_lib.features import curvature, deepfd, default, optimizer
+from analysis_lib.features import curvature, deepfd, default, optimizer, rules
 from analysis_lib.features.values import Cube, make_cube
 
 __all__ = ["FEATURE_SETS", "FeatureSet", "extract", "get_feature_set"]
@@ -66,6 +66,12 @@ FEATURE_SETS: Mapping[str, FeatureSet] = MappingProxyType(
                 "DEFault: mean of 26 logged columns over the window",
             ),
             FeatureSet(
+                "default_faithful",
+                default.CHANNELS,
+                default.faithful_features,
+                "DEFault: the same as published, without logarithm and indicator",
+            ),
+            FeatureSet(
                 "deepfd",
                 deepfd.CHANNELS,
                 deepfd.deepfd_features,
@@ -82,6 +88,15 @@ FEATURE_SETS: Mapping[str, FeatureSet] = MappingProxyType(
                 optimizer.CHANNELS,
                 optimizer.optimizer_features,
                 "optimizer steps, weights and activations: level and trend",
+            ),
+            *(
+                FeatureSet(name, channels, rules.per_epoch, f"curves that {title} reads")
+                for name, channels, title in (
+                    ("autotrainer", rules.AUTOTRAINER, "AutoTrainer"),
+                    ("deeplocalize", rules.DEEPLOCALIZE, "DeepLocalize"),
+                    ("umlaut", rules.UMLAUT, "UMLAUT"),
+                    ("deepdiagnosis", rules.DEEPDIAGNOSIS, "DeepDiagnosis"),
+                )
             ),
         )
     }

@@ -1,5 +1,31 @@
 """Techniques: a feature set and a scikit-learn estimator that fits everything in the fold."""
 
-from analysis_lib.techniques.technique import TECHNIQUES, Technique, get_technique
+from analysis_lib.techniques.audit import audit_techniques
+from analysis_lib.techniques.autotrainer import AutoTrainer
+from analysis_lib.techniques.deepdiagnosis import DeepDiagnosis
+from analysis_lib.techniques.deeplocalize import DeepLocalize
+from analysis_lib.techniques.hierarchy import PUBLISHED_GRID, HierarchicalForest
+from analysis_lib.techniques.technique import (
+    SLOW_TECHNIQUES,
+    TECHNIQUES,
+    Technique,
+    get_technique,
+)
+from analysis_lib.techniques.umlaut import Umlaut
 
-__all__ = ["TECHNIQUES", "Technique", "get_technique"]
+__all__ = [
+    # registry
+    "SLOW_TECHNIQUES",
+    "TECHNIQUES",
+    "Technique",
+    "get_technique",
+    # estimators
+    "AutoTrainer",
+    "DeepDiagnosis",
+    "DeepLocalize",
+    "HierarchicalForest",
+    "PUBLISHED_GRID",
+    "Umlaut",
+    # for the leak audit alone
+    "audit_techniques",
+]

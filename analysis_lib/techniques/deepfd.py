@@ -21,7 +21,15 @@ def make_deepfd(random_state: int | None = None) -> Pipeline:
     The released code scales training and test rows together, takes the union of three multi-label
     votes over repeated runs and subtracts a vector fitted by hand. Here the scaling belongs to the
     fold (values beyond the training range are moved to its ends), each run is judged alone and
-    gets one class.
+    gets one class. Its selection of subtle mutants and its balancing of classes before the split
+    belong to the data, not to the classifier, and are not repeated. The forest needs nine tenths
+    of the time; 30 features per split would halve it and cost .009 of the balanced accuracy by
+    rows and .006 by programs (six classes, k = 5), so that the published 60 stay.
+
+    Examples
+    --------
+    >>> [name for name, _ in make_deepfd(0)[-1].estimators]
+    ['neighbours', 'tree', 'forest']
     """
     forest = RandomForestClassifier(
         n_estimators=32, max_depth=10, max_features=60, n_jobs=1, random_state=random_state

@@ -8,11 +8,19 @@ from sklearn.base import BaseEstimator
 
 from analysis_lib.errors import unknown
 from analysis_lib.features import FeatureSet
+from analysis_lib.techniques.autotrainer import AutoTrainer
+from analysis_lib.techniques.deepdiagnosis import DeepDiagnosis
 from analysis_lib.techniques.deepfd import make_deepfd
-from analysis_lib.techniques.default import make_default
+from analysis_lib.techniques.deeplocalize import DeepLocalize
+from analysis_lib.techniques.default import (
+    make_default,
+    make_default_faithful,
+    make_default_hierarchy,
+)
 from analysis_lib.techniques.general import make_dummy, make_forest, make_logistic
+from analysis_lib.techniques.umlaut import Umlaut
 
-__all__ = ["TECHNIQUES", "Technique", "get_technique"]
+__all__ = ["SLOW_TECHNIQUES", "TECHNIQUES", "Technique", "get_technique"]
 
 
 @dataclass(frozen=True)
@@ -44,12 +52,38 @@ class Technique:
     description: str
 
 
+def _autotrainer(random_state: int | None = None) -> BaseEstimator:
+    return AutoTrainer()
+
+
+def _deeplocalize(random_state: int | None = None) -> BaseEstimator:
+    return DeepLocalize()
+
+
+def _umlaut(random_state: int | None = None) -> BaseEstimator:
+    return Umlaut()
+
+
+def _deepdiagnosis(random_state: int | None = None) -> BaseEstimator:
+    return DeepDiagnosis()
+
+
 TECHNIQUES: Mapping[str, Technique] = MappingProxyType(
     {
         t.name: t
         for t in (
             Technique("DEFault", "default", make_default, "DEFault: channel means, forest"),
+            Technique(
+                "DEFault-hierarchy",
+                "default_faithful",
+                make_default_hierarchy,
+                "DEFault as published, but without its search for parameters",
+            ),
             Technique("DeepFD", "deepfd", make_deepfd, "DeepFD: checks, vote of three classifiers"),
+            Technique("AutoTrainer", "autotrainer", _autotrainer, "rules on gradients, accuracy"),
+            Technique("DeepLocalize", "deeplocalize", _deeplocalize, "rules on invalid values"),
+            Technique("UMLAUT", "umlaut", _umlaut, "rules on losses and accuracies"),
+            Technique("DeepDiagnosis", "deepdiagnosis", _deepdiagnosis, "rules, decision tree"),
             Technique("default-logistic", "default", make_logistic, "DEFault's features, linear"),
             Technique("curvature-forest", "curvature", make_forest, "curvature, forest"),
             Technique("curvature-logistic", "curvature", make_logistic, "curvature, linear"),
@@ -61,9 +95,25 @@ TECHNIQUES: Mapping[str, Technique] = MappingProxyType(
 )
 """The techniques by name."""
 
+SLOW_TECHNIQUES: Mapping[str, Technique] = MappingProxyType(
+    {
+        t.name: t
+        for t in (
+            Technique(
+                "DEFault-faithful",
+                "default_faithful",
+                make_default_faithful,
+                "DEFault as published: 1,080 fits per forest",
+            ),
+        )
+    }
+)
+"""Techniques that take hours, for a single fold at a time; by name."""
+
 
 def get_technique(name: str) -> Technique:
     """Return a registered technique; an unknown name is an InputError."""
-    if name not in TECHNIQUES:
-        raise unknown("technique", name, TECHNIQUES)
-    return TECHNIQUES[name]
+    known = {**TECHNIQUES, **SLOW_TECHNIQUES}
+    if name not in known:
+        raise unknown("technique", name, known)
+    return known[name]

@@ -123,6 +123,21 @@ def test_permutation_scores_repeat_and_reproduce():
     assert np.allclose(first["chance"], 0.5)
 
 
+def test_permutation_after_balancing_works_on_even_mixes():
+    """Programs have all classes; where they lack some, which ones would still tell a little."""
+    features, runs = simulate_world(
+        "none", programs=8, classes=3, configurations=6, skew=0.5, least=2, random_state=1
+    )
+    tree = DecisionTreeClassifier(max_depth=6)
+    plain, balanced = (
+        permutation_scores(features, runs, tree, "E2", "label", repeats=4, balanced=b)
+        for b in (False, True)
+    )
+    assert (balanced["runs"] < plain["runs"]).all() and balanced["runs"].gt(100).all()
+    assert balanced["pooled_balanced_accuracy"].mean() == pytest.approx(1 / 3, abs=0.05)
+    assert plain["pooled_balanced_accuracy"].mean() > 0.42
+
+
 def test_mistakes_are_named():
     with pytest.raises(InputError, match="run or configuration"):
         permute_within_program(SKEWED, "label", unit="program")

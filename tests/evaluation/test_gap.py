@@ -3,11 +3,13 @@ import pandas as pd
 import pytest
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation.gap import evaluation_gap
+from analysis_lib.evaluation.gap import STEPS, evaluation_gap
 from analysis_lib.evaluation.inference import sign_flip_test, t_interval
 from analysis_lib.evaluation.scores import by_program, pooled_balanced_accuracy
 
 SKILL = {"E1": 0.9, "E2": 0.7, "E4": 0.5}
+ALL = SKILL | {"E2bal": 0.65, "E4bal": 0.55}
+METRICS = ("program_macro_recall", "pooled_balanced_accuracy")
 
 
 def make_predictions(skill: float, programs: int = 10, seed: int = 0) -> pd.DataFrame:
@@ -106,3 +108,31 @@ def test_a_table_with_a_column_strategy_will_do():
     pd.testing.assert_frame_equal(found, expected)
     with pytest.raises(InputError, match="no column 'strategy'"):
         evaluation_gap(given["E1"])
+
+
+def test_four_parts_telescope_exactly_in_every_metric_program_and_repeat():
+    parts = {s: make_predictions(k, seed=i) for i, (s, k) in enumerate(ALL.items())}
+    drawn = [parts["E2bal"].assign(repeat=0), make_predictions(0.6, seed=9).assign(repeat=1)]
+    parts["E2bal"] = pd.concat(drawn)
+    gap = evaluation_gap(parts, n_resamples=50)
+    for metric in METRICS:
+        part = gap.decomposition.loc[metric]["estimate"]
+        assert part[list(STEPS)].sum() == pytest.approx(part["total"], abs=1e-12)
+        assert part[list(STEPS[1:])].sum() == pytest.approx(part["program part"], abs=1e-12)
+        steps = gap.waterfall(metric)
+        assert steps["part"].tolist() == list(STEPS)
+        np.testing.assert_allclose(steps["end"][:-1], steps["start"][1:], atol=1e-12)
+        assert steps["start"].iloc[0] == pytest.approx(gap.scores.loc["E1", metric])
+        assert steps["end"].iloc[-1] == pytest.approx(gap.scores.loc["E4", metric])
+    table = gap.by_program
+    np.testing.assert_allclose(table[list(STEPS)].sum(axis=1), table["total"], atol=1e-12)
+    assert gap.scores.loc["E2bal", "runs"] == 2 * gap.scores.loc["E1", "runs"]
+
+
+def test_the_waterfall_of_three_strategies_has_two_steps(given):
+    steps = evaluation_gap(given, n_resamples=50).waterfall()
+    assert steps["part"].tolist() == ["replicate leak", "program part"]
+    with pytest.raises(InputError, match="unknown metric 'accuracy'"):
+        evaluation_gap(given, n_resamples=50).waterfall("accuracy")
+    with pytest.raises(InputError, match="needs the predictions of E1, E2 and E4"):
+        evaluation_gap({s: given[s] for s in ("E1", "E4")}, n_resamples=50).waterfall()

@@ -122,7 +122,7 @@ def test_cluster_bootstrap_agrees_with_resampling_rows_of_whole_programs():
     sizes = [9, 30, 60, 12, 90, 33]
     hit = [0.2, 0.5, 0.8, 0.4, 0.9, 0.6]
     predictions = make_predictions(sizes, hit)
-    got = cluster_bootstrap(predictions, n_resamples=4000)
+    got = cluster_bootstrap(predictions, level=0.8, n_resamples=4000)
     assert got.estimate == pytest.approx(pooled_balanced_accuracy(predictions))
     rng = np.random.default_rng(1)
     groups = [g for _, g in predictions.groupby("program")]
@@ -130,7 +130,8 @@ def test_cluster_bootstrap_agrees_with_resampling_rows_of_whole_programs():
     for _ in range(600):
         drawn = pd.concat([groups[i] for i in rng.integers(0, 6, size=6)])
         scores.append((drawn["label"] == drawn["predicted"]).groupby(drawn["label"]).mean().mean())
-    low, high = np.quantile(scores, [0.025, 0.975])
+    tail = stats.norm.cdf(np.sqrt(6 / 5) * stats.t.ppf(0.1, 5))
+    low, high = np.quantile(scores, [tail, 1 - tail])
     assert (got.low, got.high) == pytest.approx((low, high), abs=0.03)
 
 

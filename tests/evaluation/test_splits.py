@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation.splits import STRATEGIES, check_splits, make_splits, train_rows
+from analysis_lib.evaluation.checks import check_splits
+from analysis_lib.evaluation.splits import STRATEGIES, make_splits, train_rows
 from analysis_lib.evaluation.worlds import simulate_world
 
 PROGRAM_FAMILIES = {f"p{i:02d}": "mlp" if i % 2 else "cnn" for i in range(40)}
@@ -31,6 +32,11 @@ def test_training_never_shares_what_the_strategy_keeps_apart(
     runs = runs[runs.groupby("label")["label"].transform("size") >= 5]
     if runs["label"].nunique() < 2:
         return
+    sizes = runs.drop_duplicates("configuration").groupby(["program", "label"]).size()
+    if strategy == "E3" and ((sizes >= 2).groupby("program").sum() < 2).any():
+        with pytest.raises(InputError, match="two classes with two configurations"):
+            make_splits(runs, strategy=strategy, label="label", random_state=seed)
+        return
     splits = make_splits(runs, strategy=strategy, label="label", random_state=seed)
     assert splits["run_id"].tolist() == runs["run_id"].tolist()
     for fold in splits["fold"].unique():
@@ -39,6 +45,9 @@ def test_training_never_shares_what_the_strategy_keeps_apart(
         assert not (train & test).any()
         for column in STRATEGIES[strategy].disjoint:
             assert not set(runs.loc[test, column]) & set(runs.loc[train, column])
+        for column in STRATEGIES[strategy].within:
+            assert set(runs.loc[test, column]) == set(runs.loc[train, column])
+        assert runs.loc[train, "label"].nunique() > 1 or strategy != "E3"
 
 
 def test_partitions_train_on_everything_that_is_not_tested():
@@ -85,7 +94,30 @@ def test_e4_has_a_fold_per_program_and_e6_one_per_program_and_operator():
     assert make_splits(runs, strategy="E6", label="label")["fold"].nunique() == 24
 
 
-@pytest.mark.parametrize("strategy", ["E1", "E2"])
+def test_e3_is_e2_inside_each_program():
+    runs = world_runs(configurations=5)
+    outer = make_splits(runs, strategy="E3", label="label")["fold"].to_numpy()
+    table = runs.assign(fold=outer)
+    assert table.groupby("fold")["program"].nunique().eq(1).all()
+    assert table.groupby("program")["fold"].nunique().eq(5).all()
+    assert table.groupby("configuration")["fold"].nunique().eq(1).all()
+    assert table.groupby("fold")["label"].nunique().eq(4).all()
+    test = outer == 7
+    train = train_rows(runs, test, STRATEGIES["E3"])
+    own = (runs["program"] == runs.loc[test, "program"].iloc[0]).to_numpy()
+    assert (train == (own & ~test)).all()
+
+
+@pytest.mark.parametrize("strategy", ["E2", "E4"])
+def test_balanced_strategies_use_the_folds_of_their_base(strategy):
+    runs = world_runs(skew=1.0, least=1)
+    plain, balanced = (
+        make_splits(runs, strategy=s, label="label") for s in (strategy, f"{strategy}bal")
+    )
+    pd.testing.assert_frame_equal(plain, balanced)
+
+
+@pytest.mark.parametrize("strategy", ["E1", "E2", "E3"])
 def test_folds_depend_on_the_seed_alone(strategy):
     runs = world_runs()
     first, again, other = (

@@ -5,7 +5,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation import study
+from analysis_lib.evaluation.folds import make_folds
+from analysis_lib.evaluation.gap import evaluation_gap
 from analysis_lib.evaluation.predict import cross_predict
+from analysis_lib.evaluation.predictions import load_predictions
+from analysis_lib.evaluation.splits import make_splits
 from analysis_lib.evaluation.study import run_study
 from analysis_lib.evaluation.worlds import simulate_world
 from analysis_lib.features import FeatureSet, extract
@@ -129,3 +133,39 @@ def test_another_class_with_the_same_parameters_is_another_technique(epochs, tmp
         for kind in (lambda seed: _Constant(), lambda seed: _Other())
     ]  # fmt: skip
     assert found[0] != found[1]
+
+
+def test_balanced_strategies_share_folds_and_the_decomposition_is_complete(epochs):
+    options = OPTIONS | {"techniques": [TREE], "windows": [1]}
+    names = ["E1", "E2", "E2bal", "E4bal", "E4"]
+    table = run_study(epochs, RUNS, strategies=names, repeats=2, **options)
+    counts = table.groupby("strategy")["repeat"].nunique().to_dict()
+    assert counts == dict.fromkeys(names, 2) | {"E4": 1}
+    fold = table[table["repeat"] == 1].pivot(index="run_id", columns="strategy", values="fold")
+    assert fold["E2"].equals(fold["E2bal"].rename("E2"))
+    gap = evaluation_gap(table, min_runs=1, n_resamples=20)
+    assert gap.waterfall()["estimate"].sum() == pytest.approx(
+        gap.decomposition.loc[("program_macro_recall", "total"), "estimate"]
+    )
+
+
+def test_stored_folds_are_used_and_checked(epochs):
+    options = OPTIONS | {"techniques": [TREE], "windows": [1]}
+    folds = make_folds(RUNS, label="label", strategies=["E2", "E4"], repeats=2, random_state=7)
+    table = run_study(epochs, RUNS, strategies=["E2bal"], folds=folds, repeats=2, **options)
+    for repeat, part in table.groupby("repeat"):
+        expected = make_splits(RUNS, strategy="E2", label="label", random_state=7 + repeat)
+        assert part["fold"].tolist() == expected["fold"].tolist()
+    with pytest.raises(InputError, match="no folds of E1"):
+        run_study(epochs, RUNS, strategies=["E1"], folds=folds, **options)
+    with pytest.raises(InputError, match="have no fold"):
+        run_study(epochs, RUNS, strategies=["E2"], folds=folds.iloc[2:], **options)
+
+
+def test_the_cache_is_in_the_documented_format(epochs, tmp_path):
+    table = run_study(epochs, RUNS, strategies=["E4"], cache=tmp_path, **OPTIONS)
+    found = load_predictions(tmp_path)
+    order = ["technique", "window", "run_id"]
+    pd.testing.assert_frame_equal(
+        found.sort_values(order, ignore_index=True), table.sort_values(order, ignore_index=True)
+    )
