@@ -265,11 +265,10 @@ def status(journal_path: str | Path, plan: Iterable[Run]) -> pd.DataFrame:
     table["missing"] = open_runs - table["running"]
     recent = rows[rows["finished"] > rows["finished"].max() - _RECENT_S]
     span = recent["finished"].max() - recent["finished"].min() if len(recent) else 0.0
-    if span > 0:
-        table["per_minute"] = recent["program"].value_counts().reindex(table.index) * 60 / span
-    else:
-        table["per_minute"] = np.nan
+    table["per_minute"] = recent["program"].value_counts() * 60 / span if span > 0 else np.nan
     table.loc["all"] = table.sum()
+    if span == 0:  # no rate yet
+        table["per_minute"] = np.nan
     left = table["missing"] + table["running"]
     table["minutes_left"] = left / table["per_minute"].where(table["per_minute"] > 0)
     table.index.name = "program"
