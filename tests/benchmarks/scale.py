@@ -241,7 +241,8 @@ def memory(folder, size):
     generate(plan, folder / "m.db", workers=2, progress=False)
     stop.set()
     watcher.join()
-    total, private = (max(found) for found in zip(*sizes, strict=True))
+    # nearly the largest: for a moment, a run that ends and the next one are both there
+    total, private = (statistics.quantiles(f, n=20)[-1] for f in zip(*sizes, strict=True))
     yield "worker_mib", total / 2, "MiB", 200, "memory per worker of 2, shared pages shared out"
     yield (
         "worker_own_mib",
