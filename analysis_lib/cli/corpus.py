@@ -169,8 +169,10 @@ def status(
 
     runs = _plan(programs, configurations, healthy, seeds, random_state)
     table = progress(journal, runs)
-    typer.echo(table.to_string(float_format=lambda value: f"{value:.1f}", na_rep="-"))
-    if table["running"].isna().any():
+    unknown = table["running"].isna().any()
+    shown = table.astype({"running": object}).fillna({"running": "-"})
+    typer.echo(shown.to_string(float_format=lambda value: f"{value:.1f}", na_rep="-"))
+    if unknown:
         typer.echo("how many are running is not known: Dask does not tell; they count as missing")
 
 

@@ -48,7 +48,6 @@ PROGRAM_COLUMNS = ("program", "modality", "family", "source", "metric_name", "hi
 """Columns of the ``programs`` table that :func:`publish` takes."""
 
 _MEASURED = ("meta_cpu_s", "meta_wall_s", "meta_torch")
-_META = {"learning_rate": "f", "batch_size": "i", "steps": "i", "parameters_count": "i"}
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
