@@ -169,8 +169,10 @@ def status(
 
     runs = _plan(programs, configurations, healthy, seeds, random_state)
     table = progress(journal, runs)
-    typer.echo(table.to_string(float_format=lambda value: f"{value:.1f}", na_rep="-"))
-    if table["running"].isna().any():
+    unknown = table["running"].isna().any()
+    shown = table.astype({"running": object}).fillna({"running": "-"})
+    typer.echo(shown.to_string(float_format=lambda value: f"{value:.1f}", na_rep="-"))
+    if unknown:
         typer.echo("how many are running is not known: Dask does not tell; they count as missing")
 
 
@@ -186,11 +188,15 @@ def publish(
     partial: Annotated[
         bool, typer.Option("--partial", help="Publish although planned runs are missing.")
     ] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Keep every bit and snapshot; about twice the size.")
+    ] = False,
 ) -> None:
     """Label the planned runs and write them as Parquet with a manifest and a data card."""
     import pandas as pd
 
     from analysis_lib.corpus.publish import publish as write_store
+    from analysis_lib.corpus.thinning import Thinning
     from analysis_lib.faults import list_operators
     from analysis_lib.labels import label_runs
     from analysis_lib.programs import list_programs
@@ -214,6 +220,7 @@ def publish(
         label=label_runs,
         plan=_plan(programs, configurations, healthy, seeds, random_state),
         partial=partial,
+        thinning=None if whole else Thinning(),
     )
     typer.echo(f"{manifest['runs']} of {manifest['planned']} planned runs published to {to}")
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from analysis_lib.corpus.licences import LICENCE, sources_table
 from analysis_lib.corpus.schema import STATUSES, epochs_schema, layers_schema, runs_schema
+from analysis_lib.corpus.thinning import Thinning
 
 __all__ = ["Card", "citation_file", "columns_table", "render"]
 
@@ -125,6 +126,7 @@ def render(card: Card, manifest: Mapping) -> str:
     versions = "\n".join(
         f"- {name}: {', '.join(values)}" for name, values in manifest["versions"].items()
     )
+    thinning = Thinning.of(manifest)
     size = sum(about["bytes"] for about in manifest["files"].values()) / 1e6
     return f"""---
 license: {LICENCE.lower()}
@@ -155,6 +157,7 @@ configs:
 
 `plan.json` lists the specification of every run; a run's id is the sha256 of its specification.
 Missing values are NaN. After a run became non-finite its remaining snapshots are NaN.
+{"" if thinning is None else thinning.meaning}
 
 {versions}
 

@@ -39,6 +39,7 @@ from analysis_lib.corpus.schema import (
     runs_schema,
     to_bytes,
 )
+from analysis_lib.corpus.thinning import Thinning
 from analysis_lib.errors import InputError
 
 __all__ = ["PROGRAM_COLUMNS", "publish", "write_parquet"]
@@ -47,7 +48,6 @@ PROGRAM_COLUMNS = ("program", "modality", "family", "source", "metric_name", "hi
 """Columns of the ``programs`` table that :func:`publish` takes."""
 
 _MEASURED = ("meta_cpu_s", "meta_wall_s", "meta_torch")
-_META = {"learning_rate": "f", "batch_size": "i", "steps": "i", "parameters_count": "i"}
 
 
 def write_parquet(table: pa.Table, path: Path) -> None:
@@ -235,6 +235,7 @@ def publish(
     plan: Iterable[Run] | None = None,
     partial: bool = False,
     card: Card | None = None,
+    thinning: Thinning | None = None,
 ) -> dict:
     """Publish a journal as a store.
 
@@ -256,6 +257,8 @@ def publish(
         Publish although planned runs are missing.
     card : Card, optional
         Sentences of the data card.
+    thinning : Thinning, optional
+        What to leave out of the traces; labels follow from what is left. By default nothing is.
 
     Returns
     -------
@@ -286,7 +289,9 @@ def publish(
             place.absolute().parent.mkdir(parents=True, exist_ok=True)
             _sweep(place.absolute())
             new.mkdir()
-            manifest = _build(new, journal, rows, specs, about, categories, label, card or Card())
+            manifest = _build(
+                new, journal, rows, specs, about, categories, label, card or Card(), thinning
+            )
             _swap(new, place.absolute())
         except OSError as error:
             raise InputError(
@@ -298,7 +303,7 @@ def publish(
     return manifest
 
 
-def _build(new, journal, rows, specs, about, categories, label, card) -> dict:
+def _build(new, journal, rows, specs, about, categories, label, card, thinning) -> dict:
     """Write everything, one program at a time, so that memory holds the traces of one only."""
     digest, counts, labelled, problems = hashlib.sha256(), {"runs.parquet": len(rows)}, [], []
     for program, group in itertools.groupby(rows, key=lambda row: row.program):
@@ -311,6 +316,8 @@ def _build(new, journal, rows, specs, about, categories, label, card) -> dict:
         epochs = _stacked(traced, "epochs", epochs_schema())
         layers = _stacked(traced, "layers", layers_schema())
         del traced
+        if thinning is not None:
+            epochs, layers = thinning.epochs(epochs), thinning.layers(layers)
         seen = epochs.to_pandas(ignore_metadata=True)
         head = runs.select(["run_id", "status"]).to_pandas()
         problems += check_tables(head, seen, layers.to_pandas())
@@ -342,6 +349,7 @@ def _build(new, journal, rows, specs, about, categories, label, card) -> dict:
         "statuses": {s: statuses.count(s) for s in STATUSES if s in statuses},
         "limits": journal.noted("limits", {}),
         "versions": _versions(rows),
+        "thinning": None if thinning is None else thinning.about,
         "files": {},
     }
     _list_files(new, manifest, counts)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from analysis_lib.configuration import Run
 from analysis_lib.corpus.generate import generate
-from analysis_lib.corpus.journal import Journal
+from analysis_lib.corpus.journal import Journal, Row
 from analysis_lib.corpus.load import Corpus
 from analysis_lib.corpus.schema import TRACED, from_bytes
+from analysis_lib.corpus.thinning import Thinning
 from analysis_lib.errors import InputError
 
 __all__ = ["difference", "reproduce"]
@@ -59,6 +60,9 @@ def reproduce(
 ) -> pd.DataFrame:
     """Train a random sample of the runs anew and compare every channel with the stored trace.
 
+    What a published corpus left out (:class:`~analysis_lib.corpus.thinning.Thinning`) is left out
+    of the new traces, too.
+
     On the kind of processor that made the corpus, with the same version of torch, traces are equal
     bit for bit. Elsewhere sums are taken in another order; runs that are stable stay close for
     the first epochs, and chaotic ones part company.
@@ -98,13 +102,13 @@ def reproduce(
         list(corpus.epochs[corpus.epochs["run_id"].isin(runs["run_id"])].groupby("run_id"))
     )
     plan = [_run(r, epochs=len(stored[r["run_id"]]) - 1) for r in runs.to_dict("records")]
-    rows = []
+    rows, thinning = [], Thinning.of(corpus.manifest or {})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "again.sqlite"
         generate(plan, path, workers=workers, progress=progress)
         with Journal(path) as journal:
             for row in journal.rows():
-                rows.append(_compare(row, runs, stored))
+                rows.append(_compare(row, runs, stored, thinning))
     return pd.DataFrame(rows).sort_values("run_id", ignore_index=True)
 
 
@@ -121,13 +125,14 @@ def _run(record: dict, *, epochs: int) -> Run:
     )
 
 
-def _compare(row, runs: pd.DataFrame, stored: dict) -> dict:
+def _compare(row: Row, runs: pd.DataFrame, stored: dict, thinning: Thinning | None) -> dict:
     about = runs.loc[runs["run_id"] == row.run_id].iloc[0]
     before = stored[row.run_id].set_index("epoch").drop(columns="run_id")
     found = {name: about[name] for name in ("run_id", "program", "configuration", "seed", "status")}
     if row.epochs is None:
         return {**found, "again": row.status, "equal": False, "start": 2.0, "worst": 2.0}
     now = from_bytes(row.epochs).to_pandas().set_index("epoch")
+    now = now if thinning is None else thinning.frame(now)
     worst = difference(before, now)
     same = row.record.get("weights_digest") == about["weights_digest"]
     return {

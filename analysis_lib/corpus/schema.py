@@ -24,6 +24,7 @@ __all__ = [
     "from_bytes",
     "layers_schema",
     "runs_schema",
+    "some",
     "spec_id",
     "to_bytes",
     "trace_tables",
@@ -241,7 +242,14 @@ def from_bytes(blob: bytes) -> pa.Table:
         raise InputError(f"not an Arrow IPC stream, or a torn one: {error}") from None
 
 
-def _some(values: Iterable) -> str:
+def some(values: Iterable) -> str:
+    """Return the first three values and how many more there are.
+
+    Examples
+    --------
+    >>> some("abcde")
+    'a, b, c and 2 more'
+    """
     values = list(values)
     more = f" and {len(values) - 3} more" if len(values) > 3 else ""
     return ", ".join(map(str, values[:3])) + more
@@ -249,7 +257,7 @@ def _some(values: Iterable) -> str:
 
 def _orphans(frame: pd.DataFrame, runs: pd.DataFrame, where: str) -> list[str]:
     lost = pd.Index(frame["run_id"].unique()).difference(pd.Index(runs["run_id"]))
-    return [f"{where}: runs that are not in runs: {_some(lost)}"] if len(lost) else []
+    return [f"{where}: runs that are not in runs: {some(lost)}"] if len(lost) else []
 
 
 def check_tables(
@@ -285,15 +293,15 @@ def check_tables(
         problems.append(f"runs: {blank} rows without a run_id")
     repeated = ids[ids.duplicated()].dropna().unique()
     if len(repeated):
-        problems.append(f"runs: run ids that appear more than once: {_some(repeated)}")
+        problems.append(f"runs: run ids that appear more than once: {some(repeated)}")
     strange = set(runs["status"].dropna()) - set(STATUSES)
     if strange or runs["status"].isna().any():
-        problems.append(f"runs: unknown status: {_some(sorted(strange) or ['(missing)'])}")
+        problems.append(f"runs: unknown status: {some(sorted(strange) or ['(missing)'])}")
     problems += _orphans(epochs, runs, "epochs")
     traced = runs.loc[runs["status"].isin(TRACED), "run_id"]
     bare = traced[~traced.isin(epochs["run_id"])]
     if len(bare):
-        problems.append(f"epochs: no rows of runs with status ok or nonfinite: {_some(bare)}")
+        problems.append(f"epochs: no rows of runs with status ok or nonfinite: {some(bare)}")
     by_run = epochs.groupby("run_id", sort=False)["epoch"].agg(["min", "max", "count", "nunique"])
     length = by_run["max"] + 2
     holes = by_run.index[
@@ -301,17 +309,17 @@ def check_tables(
     ]
     holes = holes.intersection(pd.Index(ids))
     if len(holes):
-        problems.append(f"epochs: runs with a hole or a repetition in their epochs: {_some(holes)}")
+        problems.append(f"epochs: runs with a hole or a repetition in their epochs: {some(holes)}")
     else:  # every row has to follow the one before it, whose run and epoch it continues
         before = epochs[["run_id", "epoch"]].shift()
         follows = (epochs["run_id"] == before["run_id"]) & (epochs["epoch"] == before["epoch"] + 1)
         apart = epochs.loc[~follows & (epochs["epoch"] != -1), "run_id"].unique()
         if len(apart):
-            problems.append(f"epochs: runs whose epochs are not in order: {_some(apart)}")
+            problems.append(f"epochs: runs whose epochs are not in order: {some(apart)}")
     if layers is not None:
         problems += _orphans(layers, runs, "layers")
         keys = layers[["run_id", "epoch", "layer"]]
         if bool(np.any(keys.duplicated())):
             twice = layers.loc[keys.duplicated(), "run_id"].unique()
-            problems.append(f"layers: a layer appears twice in an epoch of: {_some(twice)}")
+            problems.append(f"layers: a layer appears twice in an epoch of: {some(twice)}")
     return problems

@@ -20,6 +20,7 @@ from analysis_lib.corpus.schema import (
     epochs_schema,
     layers_schema,
     runs_schema,
+    some,
     spec_id,
 )
 from analysis_lib.errors import InputError
@@ -28,11 +29,6 @@ __all__ = ["check_store", "status", "verify_store"]
 
 _CORE = ("train_loss", "valid_loss", "probe_loss", "weight_norm")
 _RECENT_S = 600.0
-
-
-def _some(values: Iterable) -> str:
-    values = list(values)
-    return ", ".join(map(str, values[:3])) + (f" and {len(values) - 3} more" if values[3:] else "")
 
 
 def _files(path: Path, manifest: dict) -> tuple[list[str], list[str]]:
@@ -79,7 +75,7 @@ def _plan(path: Path, runs: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, lis
         ("there but not planned", have - set(ids)),
     ):
         if those:
-            problems.append(f"{len(those)} {what}: {_some(sorted(those))}")
+            problems.append(f"{len(those)} {what}: {some(sorted(those))}")
     columns = ["run_id", "program", "operator", "seed", "meta_recipe"]
     rows = runs[columns].itertuples(index=False, name=None)
     differ = [run_id for run_id, *rest in rows if keys.get(run_id, tuple(rest)) != tuple(rest)]
@@ -88,8 +84,8 @@ def _plan(path: Path, runs: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, lis
     wrong = last.index[planned.notna() & (last != planned)]
     return {
         "C04": problems,
-        "C05": [f"not as specified: {_some(differ)}"] if differ else [],
-        "C07": [f"another number of epochs: {_some(wrong)}"] if len(wrong) else [],
+        "C05": [f"not as specified: {some(differ)}"] if differ else [],
+        "C07": [f"another number of epochs: {some(wrong)}"] if len(wrong) else [],
     }
 
 
@@ -100,7 +96,7 @@ def _gaps(runs: pd.DataFrame, epochs: pd.DataFrame, channels: Sequence[str]) -> 
     core = [name for name in _CORE if name in channels]
     bad = fine.loc[~np.isfinite(fine[core]).all(axis=1), "run_id"].unique()
     if len(bad):
-        problems.append(f"stable runs with a non-finite loss or norm: {_some(bad)}")
+        problems.append(f"stable runs with a non-finite loss or norm: {some(bad)}")
     # a norm may overflow in a run that survives, and leaves its spread undefined
     overflown = np.isinf(fine[list(channels)]).any(axis=1)
     later = fine[(fine["epoch"] >= 0) & ~overflown]
@@ -108,7 +104,7 @@ def _gaps(runs: pd.DataFrame, epochs: pd.DataFrame, channels: Sequence[str]) -> 
     torn = (share > 0) & (share < 1)
     for name in torn.columns[torn.any()]:
         problems.append(
-            f"{name} is NaN in some epochs of stable runs: {_some(torn.index[torn[name]])}"
+            f"{name} is NaN in some epochs of stable runs: {some(torn.index[torn[name]])}"
         )
     return problems
 
@@ -122,7 +118,7 @@ def _no_effect(runs: pd.DataFrame, inert: Iterable[str]) -> list[str]:
     at = pd.MultiIndex.from_frame(others[["program", "seed"]])
     same = others["weights_digest"].to_numpy() == twins.reindex(at).to_numpy()
     names = others.loc[same, "configuration"].unique()
-    return [f"end with the weights of the healthy program: {_some(names)}"] if len(names) else []
+    return [f"end with the weights of the healthy program: {some(names)}"] if len(names) else []
 
 
 def _labels(corpus: Corpus, label: Callable | None) -> list[str]:
@@ -137,14 +133,14 @@ def _labels(corpus: Corpus, label: Callable | None) -> list[str]:
         "unstable without first_bad_epoch": runs["unstable"] != runs["first_bad_epoch"].notna(),
         "mismatch of an unstable run": runs["unstable"] & runs["mismatch"].notna(),
     }
-    problems = [f"{why}: {_some(runs.loc[b, 'run_id'])}" for why, b in rules.items() if b.any()]
+    problems = [f"{why}: {some(runs.loc[b, 'run_id'])}" for why, b in rules.items() if b.any()]
     if label is not None:
         computed = label(runs.drop(columns=list(LABELS)), corpus.epochs)
         for name in LABELS:
             one, two = runs[name].astype("string"), computed[name].astype("string")
             if not one.equals(two):
                 differ = runs.loc[~((one == two).fillna(False) | (one.isna() & two.isna()))]
-                problems.append(f"{name} differs when computed anew: {_some(differ['run_id'])}")
+                problems.append(f"{name} differs when computed anew: {some(differ['run_id'])}")
     return problems
 
 
@@ -265,11 +261,10 @@ def status(journal_path: str | Path, plan: Iterable[Run]) -> pd.DataFrame:
     table["missing"] = open_runs - table["running"]
     recent = rows[rows["finished"] > rows["finished"].max() - _RECENT_S]
     span = recent["finished"].max() - recent["finished"].min() if len(recent) else 0.0
-    if span > 0:
-        table["per_minute"] = recent["program"].value_counts().reindex(table.index) * 60 / span
-    else:
-        table["per_minute"] = np.nan
+    table["per_minute"] = recent["program"].value_counts() * 60 / span if span > 0 else np.nan
     table.loc["all"] = table.sum()
+    if span == 0:  # no rate yet
+        table["per_minute"] = np.nan
     left = table["missing"] + table["running"]
     table["minutes_left"] = left / table["per_minute"].where(table["per_minute"] > 0)
     table.index.name = "program"

@@ -6,6 +6,7 @@ processes are forked from this one, and nothing may raise, because that would en
 """
 
 import contextlib
+import gc
 import importlib
 import os
 
@@ -57,3 +58,5 @@ def warm_up() -> None:
 
 with contextlib.suppress(Exception):
     warm_up()
+gc.collect()
+gc.freeze()  # no collection, in the runs or when the server leaves, looks at what is imported here

@@ -18,6 +18,6 @@ def test_no_channel_is_in_two_groups():
 
 def test_published_sets_are_complete_and_prefixed():
     assert len(GROUPS["deepfd"]) == 18
-    assert len(GROUPS["default"]) == 26
+    assert len(GROUPS["default"]) == 8
     for prefix in ("deepfd", "default"):
         assert all(name.startswith(f"{prefix}_") for name in GROUPS[prefix])

@@ -1,6 +1,7 @@
 """Every kind of damage and contradiction has a check that finds it."""
 
 import json
+import re
 import shutil
 import sqlite3
 
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from corpus_kit import NAMES, journal_of, label, plan_of, relist, rewrite, row_of, store_of
 
+from analysis_lib.cli import main
 from analysis_lib.corpus.generate import generate
 from analysis_lib.corpus.journal import Journal
 from analysis_lib.corpus.repair import repair
@@ -166,6 +168,17 @@ def test_status_when_the_executor_does_not_tell_what_is_running(tmp_path):
         table = status(tmp_path / "j.db", PLAN)
         assert table["running"].isna().all()
         assert table.loc["alpha", "missing"] == 9 and table.loc["all", "missing"] == 29
+        assert table["per_minute"].isna().all()  # of one run
+
+
+def test_status_on_the_screen_when_nothing_is_known(tmp_path, capsys):
+    with Journal(tmp_path / "j.db", write=True) as journal:
+        journal.note(running=None)
+        options = ["--program", "snn_wine", "--configurations", "1", "--seeds", "1"]
+        assert main(["corpus", "status", *options, "--journal", str(journal.path)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"all +11 +0 +0 +- +11 +- +-\n", out) and "NA" not in out
+    assert "how many are running is not known: Dask does not tell" in out
 
 
 def test_status_of_an_empty_journal_and_an_empty_plan(tmp_path):

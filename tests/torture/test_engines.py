@@ -216,7 +216,7 @@ def test_r06_interrupted_commands(number, start, tmp_path, count):
         late += waits[-1] > 3 * crowd()
         codes.append(driver.returncode)
         lost += len(before.items() - stored(path).items())
-        left += len(psutil.wait_procs(family, timeout=5)[1])
+        left += len(psutil.wait_procs(family, timeout=5 * crowd())[1])
     assert set(codes) == {130}, (codes, driver.communicate())
     assert late == 0, waits
     count(
