@@ -14,6 +14,7 @@ __all__ = [
     "UNTYPED_OPERATORS",
     "equivalent_configurations",
     "exact_sign_flip",
+    "first_bad_epoch",
     "killed_configurations",
     "label_runs",
     "select_runs",
@@ -92,7 +93,9 @@ def label_runs(
     table = killed_configurations(runs, alpha=alpha, effect=effect, min_pairs=min_pairs)
     killed = runs["configuration"].isin(table.index[table["killed"]])
     curves = _curves(epochs)
-    bad = _first_bad_epoch(curves, factor=explosion_factor, floor=explosion_floor)
+    bad = first_bad_epoch(
+        curves, explosion_factor=explosion_factor, explosion_floor=explosion_floor
+    )
     first_bad = pd.Series(bad.reindex(runs["run_id"]).to_numpy(), index=runs.index)
     unstable = first_bad.notna()
     gap = _last_gap(curves).reindex(runs["run_id"])
@@ -109,6 +112,48 @@ def label_runs(
             "label": label.astype("str"),
         }
     )
+
+
+def first_bad_epoch(
+    epochs: pd.DataFrame, *, explosion_factor: float = 1e3, explosion_floor: float = 1e5
+) -> pd.Series:
+    """Return the first snapshot at which a run is unstable, see :func:`label_runs`.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        Columns run_id, epoch, train_loss, valid_loss, train_accuracy, valid_accuracy.
+    explosion_factor, explosion_floor : float
+        Thresholds. Factor 0 leaves the floor alone, an infinite floor only values that are not
+        finite.
+
+    Returns
+    -------
+    Series indexed by run_id
+        Epochs, -1 is ``init``; stable runs do not occur.
+
+    Raises
+    ------
+    InputError
+        If a column is missing.
+
+    Examples
+    --------
+    >>> epochs = pd.DataFrame({"run_id": ["a", "a", "b", "b"], "epoch": [-1, 0, -1, 0],
+    ...                        "train_loss": [1.0, 2e5, 1.0, 0.5], "valid_loss": 1.0,
+    ...                        "train_accuracy": 0.5, "valid_accuracy": 0.5})
+    >>> first_bad_epoch(epochs).to_dict()
+    {'a': 0}
+    """
+    curves = _curves(epochs)
+    train, valid = (curves[c].astype(float) for c in ("train_loss", "valid_loss"))
+    run = curves["run_id"]
+    measured = valid.notna().groupby(run).transform("any") | train.isna()
+    first = train[~run.duplicated()].set_axis(run[~run.duplicated()])
+    initial = run.map(first).astype(float)  # of no runs it would be text
+    limit = np.fmax(explosion_factor * initial.where(np.isfinite(initial)), explosion_floor)
+    bad = ~np.isfinite(train) | (~np.isfinite(valid) & measured) | (train > limit)
+    return curves.loc[bad, ["run_id", "epoch"]].groupby("run_id")["epoch"].min()
 
 
 def killed_configurations(
@@ -370,17 +415,6 @@ def _curves(epochs: pd.DataFrame) -> pd.DataFrame:
     names = "train_loss valid_loss train_accuracy valid_accuracy".split()
     _require(epochs, "epochs", names)
     return epochs[["run_id", "epoch", *names]].sort_values(["run_id", "epoch"], kind="stable")
-
-
-def _first_bad_epoch(curves: pd.DataFrame, *, factor: float, floor: float) -> pd.Series:
-    train, valid = (curves[c].astype(float) for c in ("train_loss", "valid_loss"))
-    run = curves["run_id"]
-    measured = valid.notna().groupby(run).transform("any") | train.isna()
-    first = train[~run.duplicated()].set_axis(run[~run.duplicated()])
-    initial = run.map(first).astype(float)  # of no runs it would be text
-    limit = np.fmax(factor * initial.where(np.isfinite(initial)), floor)
-    bad = ~np.isfinite(train) | (~np.isfinite(valid) & measured) | (train > limit)
-    return curves.loc[bad, ["run_id", "epoch"]].groupby("run_id")["epoch"].min()
 
 
 def _last_gap(curves: pd.DataFrame) -> pd.Series:

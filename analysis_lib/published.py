@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-__all__ = ["PUBLISHED"]
+__all__ = ["PUBLISHED", "TABLE_VII"]
 
 PUBLISHED = MappingProxyType(
     {
@@ -25,4 +25,21 @@ PUBLISHED = MappingProxyType(
 ``permuted``, ``unpermuted``: accuracy with labels permuted within programs and as they are, six
 classes, after ``window`` epochs; ``unstable``: of the ``curvature traces``; ``exploding at once``:
 share of the unstable runs that explode in the first epoch.
+"""
+
+_COLUMNS = ("cluster", "runs", "programs", "unstable", "mismatch", "median_hvp", "median_grad_std")
+
+TABLE_VII = tuple(
+    MappingProxyType(dict(zip(_COLUMNS, row, strict=True)))
+    for row in (
+        ("0", 1346, 19, 0.005, 0.491, 6.1e-1, 1.4e-2),
+        ("1", 121, 9, 1.000, 0.033, 5.4e6, 6.8e5),
+        ("2", 367, 8, 0.008, None, None, None),
+    )
+)
+"""Rows of the study's Table VII (curvature clusters after the first epoch) that we can read.
+
+cluster, runs, programs, share of unstable and of mismatched runs, medians of the mean
+Hessian-vector product and of the spread of gradients. In the third row, what follows the unstable
+share is cut off in our copy; further rows, which the runs left over imply, are not in it at all.
 """

@@ -94,6 +94,65 @@ def test_the_recall_matrix_writes_its_cells():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["p", "q"]
 
 
+def test_programs_of_a_recall_matrix_are_set_apart_by_group():
+    recall = pd.DataFrame({"Loss": [0.5] * 30}, index=[f"p{i}" for i in range(30)])
+    groups = pd.Series(["image"] * 20 + ["text"] * 10, index=recall.index)
+    ax = plots.plot_recall_matrix(recall, groups=groups)
+    assert [t.get_text() for t in ax.texts] == ["image", "text"]
+    assert [t.get_position()[1] for t in ax.texts] == [10, 25]
+    assert [list(line.get_ydata()) for line in ax.get_lines()] == [[20, 20]]
+    assert ax.figure.get_figheight() < 8
+
+
+def test_the_published_gap_hangs_from_the_bar_of_e1(scores):
+    rows = scores[scores["window"] == 5].assign(technique="DeepFD")
+    ax = plots.plot_gap_bars(rows, published_gap=0.19)
+    (line,) = [c for c in ax.collections if "0.190" in str(c.get_label())]
+    assert line.get_segments()[0][:, 1] == pytest.approx([0.51, 0.51])
+
+
+def test_parts_of_the_gap_over_windows(scores):
+    rows = scores.rename(columns={"score": "estimate"})
+    rows["part"] = rows["strategy"].map({"E1": "total", "E4": "replicate leak"})
+    ax = plots.plot_gap_parts(rows, published=0.19)
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines["total"].get_ydata()) == [0.5, 0.6, 0.7]
+    assert list(lines["gap in the study"].get_ydata()) == [0.19, 0.19]
+    with pytest.raises(InputError, match="unknown part"):
+        plots.plot_gap_parts(rows.assign(part="leek"))
+
+
+def test_strategies_are_points_in_rows_of_their_own(scores):
+    rows = scores[scores["window"] == 5].assign(technique="DeepFD")
+    lower = rows[rows["strategy"] == "E1"].assign(technique="rules", score=0.1, low=0.1, high=0.1)
+    rows = pd.concat([rows, lower])
+    ax = plots.plot_strategies(rows, chance=0.25)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["DeepFD", "rules"]
+    first = ax.containers[0].lines[0]
+    assert list(first.get_xdata()) == [0.7, 0.1] and first.get_marker() == "o"
+    y = [list(c.lines[0].get_ydata()) for c in ax.containers]
+    assert y[0][0] < y[1][0] < 0.5 < y[0][1]
+
+
+def test_flags_stack_to_one_per_class():
+    flags = pd.DataFrame(
+        {"technique": list("aab"), "label": ["x", "y", "x"], "right": [0.2, 0.5, 0.1]}
+    )
+    flags = flags.assign(wrong=0.3, silent=[0.5, 0.2, 0.6])
+    axes = plots.plot_flags(flags)
+    assert [ax.get_title() for ax in axes.ravel()] == ["a", "b"]
+    ends = [p.get_x() + p.get_width() for p in axes.ravel()[0].containers[-1].patches]
+    assert ends == pytest.approx([1.0, 1.0])
+
+
+def test_every_strategy_has_all_marks():
+    names = set(plots.STRATEGY_NAMES)
+    assert names == set(plots.STRATEGY_COLORS) == set(plots.STRATEGY_MARKERS)
+    assert names == set(plots.STRATEGY_HATCHES)
+    for marks in (plots.STRATEGY_MARKERS, plots.STRATEGY_HATCHES):
+        assert len(set(marks.values())) == len(names)
+
+
 def test_class_balance_stacks_to_the_number_of_runs():
     runs = pd.DataFrame(
         {"program": list("ppppq"), "category": ["Loss", "Loss", "Layer", "Healthy", "Layer"]}

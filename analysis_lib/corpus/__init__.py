@@ -17,6 +17,7 @@ _HOME = {
     "repair": "repair",
     "reproduce": "reproduce",
     "restore": "restore",
+    "sample_programs": "sample",
     "status": "verify",
     "verify_store": "verify",
 }

@@ -1,7 +1,7 @@
 """Out-of-fold predictions of a technique under a strategy."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,16 @@ from analysis_lib.evaluation.balance import balance_weights, balanced_rows, chec
 from analysis_lib.evaluation.splits import get_strategy, make_splits, train_rows
 from analysis_lib.techniques import Technique, get_technique
 
-__all__ = ["cross_predict", "features_of", "fit_predict", "make_factory"]
+__all__ = [
+    "FoldTask",
+    "assemble",
+    "cross_predict",
+    "features_of",
+    "fit_fold",
+    "fit_predict",
+    "fold_tasks",
+    "make_factory",
+]
 
 
 def cross_predict(
@@ -88,18 +97,60 @@ def cross_predict(
     >>> cross_predict(features, runs, DecisionTreeClassifier(), "E4", "label").shape
     (120, 6)
     """
-    chosen = get_strategy(strategy)
-    make = make_factory(technique)
-    check_balance(balance)
     if splits is None:
         splits = make_splits(
             runs, strategy=strategy, label=label, random_state=random_state, n_splits=n_splits
         )
+    tasks = fold_tasks(
+        features,
+        runs,
+        technique,
+        strategy,
+        label,
+        splits=splits,
+        random_state=random_state,
+        balance=balance,
+        erasure=erasure,
+    )
+    if executor is not None:
+        results = list(executor.map(fit_fold, tasks))
+    else:
+        results = Parallel(n_jobs=n_jobs)(delayed(fit_fold)(task) for task in tasks)
+    return assemble(runs, label, splits, results, probabilities=probabilities)
+
+
+class FoldTask(NamedTuple):
+    """What it takes to fit and predict one fold; all folds of a strategy share ``x`` and ``y``."""
+
+    make: Callable[[int], BaseEstimator]
+    x: np.ndarray
+    y: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+    seed: int
+    weights: np.ndarray | None
+    eraser: tuple | None
+
+
+def fold_tasks(
+    features: pd.DataFrame,
+    runs: pd.DataFrame,
+    technique: str | Technique | BaseEstimator,
+    strategy: str,
+    label: str,
+    *,
+    splits: pd.DataFrame,
+    random_state: int = 0,
+    balance: str = "subsample",
+    erasure: Any = None,
+) -> list[FoldTask]:
+    """Return the folds of :func:`cross_predict` as tasks for :func:`fit_fold`, by fold number."""
+    chosen = get_strategy(strategy)
+    make = make_factory(technique)
+    check_balance(balance)
     x = features_of(features, runs)
     y = runs[label].astype(str).to_numpy(dtype=object)
-    fold = splits.set_index("run_id")["fold"].reindex(runs["run_id"]).to_numpy()
-    if pd.isna(fold).any():
-        raise InputError(f"{int(pd.isna(fold).sum())} runs have no fold; make the splits of these")
+    fold = _fold_of(runs, splits)
     program = runs["program"].to_numpy()
     tasks = []
     for k in np.unique(fold):
@@ -116,21 +167,51 @@ def cross_predict(
         elif chosen.balanced:
             weights = balance_weights(program[train], y[train])
         eraser = None if erasure is None else (erasure, program[train], y[train])
-        tasks.append((make, x[train], y[train], x[test], seed, weights, eraser))
-    if executor is not None:
-        results = list(executor.map(fit_predict, *zip(*tasks, strict=True)))
-    else:
-        results = Parallel(n_jobs=n_jobs)(delayed(fit_predict)(*task) for task in tasks)
+        tasks.append(FoldTask(make, x, y, train, np.flatnonzero(test), seed, weights, eraser))
+    return tasks
+
+
+def fit_fold(task: FoldTask) -> tuple:
+    """Fit and predict one fold, see :func:`fit_predict`."""
+    train, test = task.train, task.test
+    return fit_predict(
+        task.make,
+        task.x[train],
+        task.y[train],
+        task.x[test],
+        task.seed,
+        task.weights,
+        task.eraser,
+    )
+
+
+def assemble(
+    runs: pd.DataFrame,
+    label: str,
+    splits: pd.DataFrame,
+    results: Sequence[tuple],
+    *,
+    probabilities: bool = False,
+) -> pd.DataFrame:
+    """Return the table of predictions from the results of the folds, by fold number."""
+    fold = _fold_of(runs, splits)
+    y = runs[label].astype(str).to_numpy(dtype=object)
     table = {"run_id": runs["run_id"].to_numpy(), "program": runs["program"].to_numpy()}
     if "configuration" in runs:
         table["configuration"] = runs["configuration"].to_numpy()
-    shares = _collect(fold, np.unique(y), results)
     predicted = np.empty(len(y), dtype=object)
     for k, (guess, _, _) in zip(np.unique(fold), results, strict=True):
         predicted[fold == k] = guess
     table |= {"fold": fold.astype(int), "label": y, "predicted": predicted}
     result = pd.DataFrame(table).astype({"label": "str", "predicted": "str"})
-    return result.join(shares) if probabilities else result
+    return result.join(_collect(fold, np.unique(y), results)) if probabilities else result
+
+
+def _fold_of(runs: pd.DataFrame, splits: pd.DataFrame) -> np.ndarray:
+    fold = splits.set_index("run_id")["fold"].reindex(runs["run_id"]).to_numpy()
+    if pd.isna(fold).any():
+        raise InputError(f"{int(pd.isna(fold).sum())} runs have no fold; make the splits of these")
+    return fold
 
 
 def fit_predict(make, x_train, y_train, x_test, seed, weights=None, eraser=None):

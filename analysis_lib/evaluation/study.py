@@ -3,17 +3,20 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from functools import cache as cached
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import sklearn
+from joblib import Parallel, delayed
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.folds import check_folds, pick_splits
-from analysis_lib.evaluation.predict import cross_predict
+from analysis_lib.evaluation.predict import assemble, fit_fold, fold_tasks
 from analysis_lib.evaluation.predictions import (
     check_predictions,
     load_predictions,
@@ -36,6 +39,7 @@ def run_study(
     strategies: Iterable[str] = ("E1", "E2", "E4"),
     random_state: int = 0,
     n_splits: int = 5,
+    n_groups: int = 0,
     repeats: int = 1,
     probabilities: bool = False,
     balance: str = "subsample",
@@ -57,8 +61,14 @@ def run_study(
     techniques : iterable of str or Technique
     windows : iterable of int
     strategies : iterable of str
-    random_state, n_splits, probabilities, balance, n_jobs
+    random_state, n_splits, probabilities, balance
         See :func:`analysis_lib.evaluation.predict.cross_predict`.
+    n_groups : int, default=0
+        See :func:`analysis_lib.evaluation.splits.make_splits`; without meaning if ``folds`` are
+        given.
+    n_jobs : int, default=1
+        Worker processes (joblib), -1 for one per core. All folds of all combinations are one queue,
+        so that no worker waits for the end of a combination; results do not depend on their number.
     repeats : int, default=1
         How often what is drawn at random (folds of E1, E2 and E3, runs of E2bal and E4bal) is
         drawn, with random states from ``random_state`` on.
@@ -98,13 +108,13 @@ def run_study(
     table = table[table["run_id"].isin(runs["run_id"])]
     if folds is not None:
         check_folds(folds, runs, label=label)
-    features, drawn, parts = {}, {}, []
-    for technique, window, strategy, repeat in asked:
+    features, drawn, parts, missing = {}, {}, {}, []
+    for place, (technique, window, strategy, repeat) in enumerate(asked):
         key = (technique.feature_set, window)
         if key not in features:
-            features = {key: extract(table, technique.feature_set, window=window)}
-        x = features[key].reindex(runs["run_id"])
+            features[key] = extract(table, technique.feature_set, window=window)
         options = {"random_state": random_state + repeat, "n_splits": n_splits}
+        options["n_groups"] = n_groups if get_strategy(strategy).unit else 0
         if folds is not None:
             splits = pick_splits(folds, strategy, repeat=repeat)
         else:
@@ -118,27 +128,50 @@ def run_study(
         file = None
         if cache is not None:
             setting = {"label": label, "options": options, "content": content_hash, "tags": tags}
+            x = features[key].reindex(runs["run_id"])
             digest = _digest(x, runs, splits, technique, strategy, setting)
             file = Path(cache) / f"{digest}.parquet"
         if file is not None and file.exists():
-            predictions = load_predictions(file)
-            predictions.attrs = {}
+            parts[place] = load_predictions(file)
+            parts[place].attrs = {}
         else:
-            predictions = cross_predict(
-                features[key],
+            missing.append((place, features[key], technique, splits, tags, file))
+    seeds = [random_state + tags["repeat"] for *_, tags, _ in missing]
+    fitted = _fit_all(missing, runs, label, seeds=seeds, balance=balance, n_jobs=n_jobs)
+    for (place, _, _, splits, tags, file), results in zip(missing, fitted, strict=True):
+        predictions = assemble(runs, label, splits, results, probabilities=probabilities)
+        parts[place] = _tag(predictions, tags)
+        if file is not None:
+            save_predictions(parts[place], file, metadata={"label": label})
+    ordered = [parts[place] for place in range(len(asked))]
+    return check_predictions(pd.concat(ordered, ignore_index=True))
+
+
+def _fit_all(missing, runs, label, *, seeds, balance, n_jobs) -> Iterator[list[tuple]]:
+    """Yield the results of the folds of every combination, all fitted in one queue."""
+    sizes: deque[int] = deque()
+    shared: dict[int, np.ndarray] = {}  # one array per feature table: workers map it once
+
+    def tasks():
+        for (_, features, technique, splits, tags, _), seed in zip(missing, seeds, strict=True):
+            folds = fold_tasks(
+                features,
                 runs,
                 technique,
-                strategy,
+                tags["strategy"],
                 label,
                 splits=splits,
-                n_jobs=n_jobs,
-                **options,
+                random_state=seed,
+                balance=balance,
             )
-            predictions = _tag(predictions, tags)
-            if file is not None:
-                save_predictions(predictions, file, metadata={"label": label})
-        parts.append(predictions)
-    return check_predictions(pd.concat(parts, ignore_index=True))
+            sizes.append(len(folds))
+            x = shared.setdefault(id(features), folds[0].x)
+            yield from (task._replace(x=x) for task in folds)
+
+    queue = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(fit_fold)(t) for t in tasks())
+    for _ in missing:
+        first = next(queue)  # by now the folds of this combination have been counted
+        yield [first, *islice(queue, sizes.popleft() - 1)]
 
 
 def _tag(predictions: pd.DataFrame, tags: dict) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Figures: one look, the same colour for the same thing throughout."""
 
+from analysis_lib.plots.claims import VERDICT_COLORS, VERDICT_MARKERS, plot_claims
 from analysis_lib.plots.corpus import (
     plot_applicability,
     plot_class_balance,
@@ -16,10 +17,44 @@ from analysis_lib.plots.cost import (
 )
 from analysis_lib.plots.curvature import plot_before, plot_layers, plot_lines, plot_shares
 from analysis_lib.plots.gallery import operator_examples, plot_channels, plot_operators
-from analysis_lib.plots.gap import plot_gap_bars, plot_gap_windows, plot_recall_matrix
+from analysis_lib.plots.gap import (
+    plot_flags,
+    plot_gap_bars,
+    plot_gap_parts,
+    plot_gap_windows,
+    plot_recall_matrix,
+    plot_strategies,
+)
+from analysis_lib.plots.instability import (
+    DETECTION_COLORS,
+    DETECTION_LINES,
+    plot_depth_profiles,
+    plot_detection,
+    plot_explosions,
+    plot_precision_recall,
+    plot_rate_bins,
+    plot_rate_quintiles,
+)
+from analysis_lib.plots.mismatch import (
+    plot_auc_gains,
+    plot_auc_grid,
+    plot_coefficient_kinds,
+    plot_mismatch_rates,
+    plot_seen_unseen,
+)
+from analysis_lib.plots.structure import (
+    GROUP_COLORS,
+    plot_audit,
+    plot_feature_plane,
+    plot_permutations,
+    plot_waterfall,
+)
 from analysis_lib.plots.style import (
     CATEGORY_COLORS,
+    PART_COLORS,
+    PART_MARKERS,
     STRATEGY_COLORS,
+    STRATEGY_HATCHES,
     STRATEGY_MARKERS,
     STRATEGY_NAMES,
     TECHNIQUE_COLORS,
@@ -29,7 +64,10 @@ from analysis_lib.plots.style import (
 __all__ = [
     # look
     "CATEGORY_COLORS",
+    "PART_COLORS",
+    "PART_MARKERS",
     "STRATEGY_COLORS",
+    "STRATEGY_HATCHES",
     "STRATEGY_MARKERS",
     "STRATEGY_NAMES",
     "TECHNIQUE_COLORS",
@@ -55,7 +93,35 @@ __all__ = [
     "plot_ratios",
     "plot_runs",
     # the gap
+    "plot_flags",
     "plot_gap_bars",
+    "plot_gap_parts",
     "plot_gap_windows",
     "plot_recall_matrix",
+    "plot_strategies",
+    # where the gap comes from
+    "GROUP_COLORS",
+    "plot_audit",
+    "plot_feature_plane",
+    "plot_permutations",
+    "plot_waterfall",
+    # train/validation mismatch
+    "plot_auc_gains",
+    "plot_auc_grid",
+    "plot_coefficient_kinds",
+    "plot_mismatch_rates",
+    "plot_seen_unseen",
+    # instability
+    "DETECTION_COLORS",
+    "DETECTION_LINES",
+    "plot_depth_profiles",
+    "plot_detection",
+    "plot_explosions",
+    "plot_precision_recall",
+    "plot_rate_bins",
+    "plot_rate_quintiles",
+    # the claims of the study
+    "VERDICT_COLORS",
+    "VERDICT_MARKERS",
+    "plot_claims",
 ]

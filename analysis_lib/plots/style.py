@@ -11,7 +11,10 @@ from analysis_lib.errors import InputError, unknown
 
 __all__ = [
     "CATEGORY_COLORS",
+    "PART_COLORS",
+    "PART_MARKERS",
     "STRATEGY_COLORS",
+    "STRATEGY_HATCHES",
     "STRATEGY_MARKERS",
     "STRATEGY_NAMES",
     "TECHNIQUE_COLORS",
@@ -33,27 +36,74 @@ CATEGORY_COLORS = {
 }
 """Colour of each fault category, and of healthy runs."""
 
-# Okabe and Ito, Color universal design (2008)
+# Okabe and Ito, Color universal design (2008); a balanced strategy is a light form of its base
 STRATEGY_COLORS = {
     "E1": "#e69f00",
     "E2": "#009e73",
+    "E2bal": "#8fdcc2",
+    "E3": "#d55e00",
     "E4": "#0072b2",
+    "E4bal": "#8cc4f0",
     "E5": "#cc79a7",
     "E6": "#000000",
 }
 """Colour of each evaluation strategy."""
 
-STRATEGY_MARKERS = {"E1": "o", "E2": "s", "E4": "D", "E5": "^", "E6": "v"}
+STRATEGY_MARKERS = {
+    "E1": "o",
+    "E2": "s",
+    "E2bal": "p",
+    "E3": "X",
+    "E4": "D",
+    "E4bal": "d",
+    "E5": "^",
+    "E6": "v",
+}
 """Marker of each evaluation strategy, so that colour is never alone."""
+
+STRATEGY_HATCHES = {
+    "E1": "",
+    "E2": "//",
+    "E2bal": "///",
+    "E3": "++",
+    "E4": "..",
+    "E4bal": "...",
+    "E5": "xx",
+    "E6": "\\\\",
+}
+"""Hatch of each evaluation strategy, for bars."""
 
 STRATEGY_NAMES = {
     "E1": "E1 rows",
     "E2": "E2 configurations",
+    "E2bal": "E2 even mixes",
+    "E3": "E3 one program alone",
     "E4": "E4 programs",
+    "E4bal": "E4 even mixes",
     "E5": "E5 families",
     "E6": "E6 operators",
 }
 """What each evaluation strategy holds out."""
+
+PART_COLORS = {
+    "total": "#000000",
+    "replicate leak": "#d55e00",
+    "class-prior leak": "#117733",
+    "program-specific part": "#aa4499",
+    "prior-shift cost": "#56b4e9",
+    "program part": "#aa4499",
+}
+"""Colour of each part of the gap."""
+
+PART_MARKERS = {
+    "total": "*",
+    "replicate leak": "^",
+    "class-prior leak": "P",
+    "program-specific part": "v",
+    "prior-shift cost": "h",
+    "program part": "v",
+}
+"""Marker of each part of the gap."""
 
 TECHNIQUE_COLORS = {
     "DeepFD": "#0072b2",

@@ -179,3 +179,34 @@ def test_splits_of_other_runs_are_refused():
     splits = make_splits(runs.iloc[:-5], strategy="E4", label="label")
     with pytest.raises(InputError, match="5 runs have no fold"):
         check_splits(runs, splits, strategy="E4", label="label")
+
+
+@pytest.mark.parametrize(("strategy", "unit"), [("E4", "program"), ("E4bal", "program")])
+def test_programs_are_dealt_evenly_to_groups(strategy, unit):
+    runs = world_runs(programs=7)
+    splits = make_splits(runs, strategy=strategy, label="label", n_groups=3)
+    groups = splits.groupby(runs[unit].to_numpy())["fold"]
+    assert (groups.nunique() == 1).all()
+    assert sorted(groups.first().value_counts()) == [2, 2, 3]
+    other = make_splits(runs, strategy=strategy, label="label", n_groups=3, random_state=1)
+    assert not splits.equals(other)
+    many = make_splits(runs, strategy=strategy, label="label", n_groups=99)
+    assert many["fold"].nunique() == 7
+
+
+def test_groups_of_e6_are_those_of_e4_times_operators():
+    runs = world_runs(programs=7)
+    whole, parts = (
+        make_splits(runs, strategy=s, label="label", n_groups=3)["fold"] for s in ("E4", "E6")
+    )
+    table = pd.DataFrame({"whole": whole, "part": parts, "operator": runs["operator"].to_numpy()})
+    assert (table.groupby("part")[["whole", "operator"]].nunique() == 1).all(axis=None)
+    assert len(table.drop_duplicates(["whole", "operator"])) == parts.nunique()
+    test = (parts == 0).to_numpy()
+    train = train_rows(runs, test, STRATEGIES["E6"])
+    assert train.any() and not set(runs["program"][train]) & set(runs["program"][test])
+
+
+def test_a_single_group_is_refused():
+    with pytest.raises(InputError, match="n_groups is 1"):
+        make_splits(world_runs(), strategy="E4", label="label", n_groups=1)

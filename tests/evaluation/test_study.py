@@ -55,7 +55,7 @@ def test_the_cache_gives_the_same_table_without_fitting(epochs, tmp_path, monkey
     def refuse(*args, **kwargs):
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr(study, "cross_predict", refuse)
+    monkeypatch.setattr(study, "fold_tasks", refuse)
     again = run_study(epochs, RUNS, strategies=["E4"], cache=tmp_path / "deep", **OPTIONS)
     pd.testing.assert_frame_equal(first, again)
 
@@ -169,3 +169,27 @@ def test_the_cache_is_in_the_documented_format(epochs, tmp_path):
     pd.testing.assert_frame_equal(
         found.sort_values(order, ignore_index=True), table.sort_values(order, ignore_index=True)
     )
+
+
+def test_workers_do_not_change_the_table(epochs):
+    options = OPTIONS | {"techniques": [TREE], "strategies": ["E1", "E3", "E4"], "repeats": 2}
+    one, two = (run_study(epochs, RUNS, n_jobs=jobs, **options) for jobs in (1, 2))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_what_is_found_and_what_is_fitted_stand_in_the_order_asked_for(epochs, tmp_path):
+    options = OPTIONS | {"cache": tmp_path}
+    run_study(epochs, RUNS, strategies=["E4"], **options)
+    mixed = run_study(epochs, RUNS, strategies=["E2", "E4"], **options)
+    fresh = run_study(epochs, RUNS, strategies=["E2", "E4"], **OPTIONS)
+    pd.testing.assert_frame_equal(mixed, fresh)
+
+
+def test_groups_of_programs_are_held_out_together(epochs, tmp_path):
+    options = {"label": "label", "techniques": [TREE], "windows": [1], "cache": tmp_path}
+    table = run_study(epochs, RUNS, strategies=["E4", "E4bal"], n_groups=2, **options)
+    fold = table.groupby(["strategy", "program"])["fold"]
+    assert (fold.nunique() == 1).all() and table["fold"].nunique() == 2
+    assert fold.first()["E4"].equals(fold.first()["E4bal"])
+    alone = run_study(epochs, RUNS, strategies=["E4"], **options)
+    assert alone["fold"].nunique() == 4

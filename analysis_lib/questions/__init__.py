@@ -1,0 +1,255 @@
+"""The research questions: what each figure and table computes, as functions of tables."""
+
+from analysis_lib.questions.auc import auc_within_folds, pooled_auc
+from analysis_lib.questions.cache import cached
+from analysis_lib.questions.claims import claims_table, judge, verdict_counts
+from analysis_lib.questions.contrasts import as_estimate, mean_gap, share_left, smallest_mean
+from analysis_lib.questions.detectors import (
+    DETECTORS,
+    detector_predictions,
+    detector_table,
+    false_alarms,
+    flag_table,
+)
+from analysis_lib.questions.estimates import claim_estimates, of_programs
+from analysis_lib.questions.estimates_gap import (
+    gap_estimates,
+    permuted_predictions,
+    structure_estimates,
+)
+from analysis_lib.questions.estimates_training import (
+    cluster_contrasts,
+    fifths_contrast,
+    instability_estimates,
+    mismatch_estimates,
+)
+from analysis_lib.questions.gap import (
+    gap_table,
+    headline_predictions,
+    interval_table,
+    mix_table,
+    mixes,
+    paired_difference,
+    program_table,
+    recall_table,
+    size_matched,
+    split_predictions,
+    split_table,
+)
+from analysis_lib.questions.instability import (
+    LABEL_VARIANTS,
+    explosion_counts,
+    informative_programs,
+    label_sensitivity,
+    quintile_contrast,
+    rate_by_bin,
+    rate_by_quintile,
+    relabel,
+)
+from analysis_lib.questions.instability_detection import (
+    ESTIMATORS,
+    detect_instability,
+    hold_out_triage,
+)
+from analysis_lib.questions.instability_features import (
+    DETECTION_SETS,
+    SETTINGS,
+    cut_traces,
+    dimensionless_channels,
+    feature_table,
+    last_snapshots,
+)
+from analysis_lib.questions.instability_layers import layer_profiles
+from analysis_lib.questions.instability_scores import (
+    channel_predictions,
+    detection_differences,
+    detection_scores,
+    threshold_scores,
+    useful,
+)
+from analysis_lib.questions.leaks import (
+    AUDITED,
+    audit_predictions,
+    audit_set,
+    audit_table,
+    paired_change,
+)
+from analysis_lib.questions.mismatch import (
+    ARMS,
+    CHANNELS_READ,
+    mismatch_arms,
+    mismatch_predictions,
+    mismatch_rates,
+    mismatch_runs,
+)
+from analysis_lib.questions.mismatch_claim import (
+    GUESSING,
+    added_value,
+    auc_table,
+    only_on_seen,
+    program_scores,
+    seen_minus_unseen,
+    threshold_table,
+)
+from analysis_lib.questions.mismatch_coefficients import (
+    channel_levels,
+    sign_agreement,
+    sign_summary,
+    single_feature_auc,
+    within_between,
+)
+from analysis_lib.questions.permutation import (
+    PERMUTATIONS,
+    class_mixes,
+    control_forest,
+    permutation_summary,
+    permutation_table,
+    prior_table,
+)
+from analysis_lib.questions.ranking import (
+    auc_by_program,
+    bootstrap_programs,
+    bootstrap_ranking,
+    flag_scores,
+    pooled_ranking,
+    precision_recall,
+)
+from analysis_lib.questions.rates import difference_of_shares, rate_spread, stable_difference
+from analysis_lib.questions.renaming import renaming_table
+from analysis_lib.questions.shares import (
+    CHANNEL_GROUPS,
+    channel_shares,
+    logarithmic,
+    set_shares,
+    shift_table,
+    total_shares,
+)
+from analysis_lib.questions.structure import erasure_table, gap_parts, identity_table, verdict
+from analysis_lib.questions.study_claims import CHAPTERS, CLAIMS, QUESTIONS
+from analysis_lib.questions.verdicts import Claim, Estimate, rule
+
+__all__ = [
+    # the gap
+    "gap_table",
+    "headline_predictions",
+    "interval_table",
+    "mix_table",
+    "mixes",
+    "paired_difference",
+    "program_table",
+    "recall_table",
+    "size_matched",
+    "split_predictions",
+    "split_table",
+    # rule-based detectors
+    "DETECTORS",
+    "detector_predictions",
+    "detector_table",
+    "false_alarms",
+    "flag_table",
+    # results kept on disk
+    "cached",
+    # where the gap comes from
+    "AUDITED",
+    "CHANNEL_GROUPS",
+    "PERMUTATIONS",
+    "audit_predictions",
+    "audit_set",
+    "audit_table",
+    "channel_shares",
+    "class_mixes",
+    "control_forest",
+    "erasure_table",
+    "gap_parts",
+    "identity_table",
+    "logarithmic",
+    "paired_change",
+    "permutation_summary",
+    "permutation_table",
+    "prior_table",
+    "renaming_table",
+    "set_shares",
+    "shift_table",
+    "total_shares",
+    "verdict",
+    # train/validation mismatch
+    "ARMS",
+    "CHANNELS_READ",
+    "GUESSING",
+    "added_value",
+    "auc_table",
+    "auc_within_folds",
+    "channel_levels",
+    "mismatch_arms",
+    "mismatch_predictions",
+    "mismatch_rates",
+    "mismatch_runs",
+    "only_on_seen",
+    "pooled_auc",
+    "program_scores",
+    "seen_minus_unseen",
+    "sign_agreement",
+    "sign_summary",
+    "single_feature_auc",
+    "threshold_table",
+    "within_between",
+    # instability described
+    "LABEL_VARIANTS",
+    "explosion_counts",
+    "informative_programs",
+    "label_sensitivity",
+    "layer_profiles",
+    "quintile_contrast",
+    "rate_by_bin",
+    "rate_by_quintile",
+    "relabel",
+    # instability detected
+    "DETECTION_SETS",
+    "ESTIMATORS",
+    "SETTINGS",
+    "channel_predictions",
+    "cut_traces",
+    "detect_instability",
+    "detection_differences",
+    "detection_scores",
+    "dimensionless_channels",
+    "feature_table",
+    "hold_out_triage",
+    "last_snapshots",
+    "threshold_scores",
+    "useful",
+    # rankings with the program as the unit
+    "auc_by_program",
+    "bootstrap_programs",
+    "bootstrap_ranking",
+    "flag_scores",
+    "pooled_ranking",
+    "precision_recall",
+    # the study's claims
+    "CHAPTERS",
+    "CLAIMS",
+    "Claim",
+    "Estimate",
+    "QUESTIONS",
+    "claims_table",
+    "judge",
+    "rule",
+    "verdict_counts",
+    # our estimates for them
+    "as_estimate",
+    "claim_estimates",
+    "cluster_contrasts",
+    "difference_of_shares",
+    "fifths_contrast",
+    "gap_estimates",
+    "instability_estimates",
+    "mean_gap",
+    "mismatch_estimates",
+    "of_programs",
+    "permuted_predictions",
+    "rate_spread",
+    "share_left",
+    "smallest_mean",
+    "stable_difference",
+    "structure_estimates",
+]

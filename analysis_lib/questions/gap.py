@@ -1,0 +1,501 @@
+"""How large the evaluation-strategy gap is, and what it depends on (RQ1).
+
+Two kinds of functions: those that fit, from a corpus and the runs that take part to predictions
+(through :func:`~analysis_lib.evaluation.study.run_study`, whose cache they share), and those that
+score, from predictions to the rows of a table or figure.
+
+Holding out one program at a time costs one model per program. Where many combinations are compared,
+programs are held out in groups instead (``n_groups``), in training a little fewer programs; the two
+are never differenced against each other.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis_lib.errors import InputError
+from analysis_lib.evaluation import (
+    Interval,
+    balanced_runs,
+    by_program,
+    chance_level,
+    cluster_bootstrap,
+    evaluation_gap,
+    natural_sample,
+    permute_within_program,
+    pooled_balanced_accuracy,
+    prior_oracle,
+    program_macro_recall,
+    run_study,
+    t_interval,
+)
+from analysis_lib.evaluation.scores import MIN_RUNS
+from analysis_lib.questions.thinned import Thinned
+from analysis_lib.techniques import Technique, get_technique
+
+__all__ = [
+    "gap_table",
+    "headline_predictions",
+    "interval_table",
+    "mix_table",
+    "mixes",
+    "paired_difference",
+    "program_table",
+    "recall_table",
+    "size_matched",
+    "split_predictions",
+    "split_table",
+]
+
+MACRO = "program_macro_recall"
+STUDIED = ("DEFault", "DeepFD")
+
+
+def headline_predictions(
+    corpus: Any,
+    runs: pd.DataFrame,
+    *,
+    label: str = "label",
+    techniques: Sequence[str | Technique] = STUDIED,
+    window: int = 5,
+    repeats: int = 3,
+    balanced: bool = True,
+    random_state: int = 0,
+    n_jobs: int = 1,
+    cache: str | Path | None = None,
+) -> pd.DataFrame:
+    """Predict under the strategies of the decomposition, one program held out at a time.
+
+    Parameters
+    ----------
+    corpus, runs, label, techniques, random_state, n_jobs, cache
+        See :func:`analysis_lib.evaluation.study.run_study`.
+    window : int, default=5
+    repeats : int, default=3
+        Draws of the folds of E1, E2 and E2bal. E4bal, which costs a model per program and draw, is
+        drawn once.
+    balanced : bool, default=True
+        Also E2bal and E4bal, so that the gap has four parts instead of two.
+
+    Returns
+    -------
+    DataFrame
+        Predictions under E1, E2, (E2bal, E4bal,) E4.
+    """
+    options = {
+        "label": label,
+        "techniques": techniques,
+        "windows": [window],
+        "random_state": random_state,
+        "n_jobs": n_jobs,
+        "cache": cache,
+    }
+    drawn = ["E1", "E2", "E2bal"] if balanced else ["E1", "E2"]
+    parts = [run_study(corpus, runs, strategies=[*drawn, "E4"], repeats=repeats, **options)]
+    if balanced:
+        parts.append(run_study(corpus, runs, strategies=["E4bal"], **options))
+    return pd.concat(parts, ignore_index=True)
+
+
+def split_predictions(
+    corpus: Any,
+    runs: pd.DataFrame,
+    *,
+    label: str = "label",
+    techniques: Sequence[str | Technique] = STUDIED,
+    window: int = 5,
+    n_groups: int = 5,
+    random_state: int = 0,
+    n_jobs: int = 1,
+    cache: str | Path | None = None,
+) -> pd.DataFrame:
+    """Predict under the strategies that the decomposition does not have: E3, E5, E6.
+
+    E3 takes the programs that allow it: two classes with two configurations each. E4, E5 and E6
+    hold out groups of programs or families; this E4 is the one to compare the other two with.
+
+    Parameters
+    ----------
+    corpus, runs, label, techniques, n_groups, random_state, n_jobs, cache
+        See :func:`analysis_lib.evaluation.study.run_study`.
+    window : int, default=5
+
+    Returns
+    -------
+    DataFrame
+        Predictions under E3 (if a program allows it), E4, E5, E6.
+    """
+    options = {
+        "label": label,
+        "techniques": techniques,
+        "windows": [window],
+        "random_state": random_state,
+        "n_jobs": n_jobs,
+        "cache": cache,
+    }
+    units = runs.drop_duplicates("configuration").groupby(["program", label]).size()
+    enough = (units >= 2).groupby("program").sum() >= 2
+    alone = runs[runs["program"].isin(enough.index[enough])]
+    parts = [run_study(corpus, alone, strategies=["E3"], **options)] if len(alone) else []
+    rest = [s for s in ("E4", "E5", "E6") if s != "E5" or runs["family"].nunique() > 1]
+    parts.append(run_study(corpus, runs, strategies=rest, n_groups=n_groups, **options))
+    return pd.concat(parts, ignore_index=True)
+
+
+def interval_table(
+    predictions: pd.DataFrame,
+    *,
+    by: Sequence[str] = ("technique", "strategy"),
+    min_runs: int = MIN_RUNS,
+    n_resamples: int = 1000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Score every group of predictions, with intervals over programs.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        program, label, predicted and the columns of ``by``.
+    by : sequence of str
+    min_runs : int, default=5
+    n_resamples, random_state : int
+        Of the bootstrap; 0 leaves it out.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``by``; score, low, high (program-macro recall, Student's interval over
+        programs); pooled, pooled_low, pooled_high (balanced accuracy, bootstrap over programs;
+        without an interval for a single program); worst_quartile (of programs), chance, programs.
+
+    Examples
+    --------
+    >>> p = pd.DataFrame({"program": list("ppqq"), "label": list("xyxy"), "strategy": "E4",
+    ...                   "predicted": list("xyxx")})
+    >>> interval_table(p, by=["strategy"], min_runs=1)[["score", "worst_quartile"]].values.tolist()
+    [[0.75, 0.5]]
+    """
+    rows = []
+    for name, part in predictions.groupby(list(by), sort=False):
+        scores = by_program(part, min_runs=min_runs)["score"].dropna().sort_values()
+        macro, pooled = t_interval(scores), None
+        if n_resamples and part["program"].nunique() > 1:
+            options = {"n_resamples": n_resamples, "random_state": random_state}
+            pooled = cluster_bootstrap(part, **options)
+        rows.append(
+            dict(zip(by, name, strict=True))
+            | {"score": macro.estimate, "low": macro.low, "high": macro.high}
+            | {"pooled": pooled.estimate if pooled else pooled_balanced_accuracy(part)}
+            | {f"pooled_{end}": getattr(pooled, end, np.nan) for end in ("low", "high")}
+            | {"worst_quartile": scores.iloc[: -(-len(scores) // 4)].mean()}
+            | {"chance": chance_level(part), "programs": macro.n}
+        )
+    return pd.DataFrame(rows)
+
+
+def gap_table(
+    predictions: pd.DataFrame, *, by: Sequence[str] = ("technique",), **options: Any
+) -> pd.DataFrame:
+    """Take the gap of every group of predictions apart.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Predictions of two strategies at least that make a part, and the columns of ``by``.
+    by : sequence of str
+    **options
+        Of :func:`analysis_lib.evaluation.gap.evaluation_gap`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``by``; metric, part, first, second, estimate, low, high, p_value, programs.
+    """
+    parts = []
+    for name, part in predictions.groupby(list(by), sort=False):
+        table = evaluation_gap(part, **options).to_frame()
+        for place, (column, value) in enumerate(zip(by, name, strict=True)):
+            table.insert(place, column, value)
+        parts.append(table)
+    return pd.concat(parts, ignore_index=True)
+
+
+def paired_difference(
+    first: pd.DataFrame, second: pd.DataFrame, *, min_runs: int = MIN_RUNS
+) -> Interval:
+    """Return the mean difference of two sets of predictions over the programs both have.
+
+    Parameters
+    ----------
+    first, second : DataFrame
+        program, label, predicted.
+
+    Returns
+    -------
+    Interval
+        Student's over programs, of program-macro recall under ``first`` minus under ``second``.
+
+    Raises
+    ------
+    InputError
+        If they have no scored program in common.
+
+    Examples
+    --------
+    >>> p = pd.DataFrame({"program": list("ppqq"), "label": list("xyxy")})
+    >>> good, bad = p.assign(predicted=list("xyxy")), p.assign(predicted=list("xyyx"))
+    >>> paired_difference(good, bad, min_runs=1).estimate
+    0.5
+    """
+    scores = [by_program(p, min_runs=min_runs)["score"] for p in (first, second)]
+    difference = (scores[0] - scores[1]).dropna()
+    if difference.empty:
+        raise InputError("the two sets of predictions have no scored program in common")
+    return t_interval(difference)
+
+
+def split_table(headline: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """Score every strategy, and difference it with the E4 that holds out as many programs.
+
+    Parameters
+    ----------
+    headline : DataFrame
+        As :func:`headline_predictions` returns it.
+    others : DataFrame
+        As :func:`split_predictions` returns it.
+
+    Returns
+    -------
+    DataFrame
+        technique, strategy, held_out ("one" or "groups"; empty where it is no program), the columns
+        of :func:`interval_table`, above, above_low, above_high (score minus that of E4, paired
+        over programs; missing for E4 itself).
+    """
+    parts = [headline.assign(held_out="one"), others.assign(held_out="groups")]
+    table = pd.concat(parts, ignore_index=True)
+    inside = table["strategy"].isin(["E1", "E2", "E2bal", "E3"])
+    table["unit"] = table["held_out"].mask(table["strategy"] == "E3", "one")
+    scored = interval_table(table, by=["technique", "strategy", "unit"])
+    rows = []
+    for row in scored.itertuples(index=False):
+        mine = table[table["technique"] == row.technique]
+        mine = mine[mine["unit"] == row.unit]
+        its, e4 = mine[mine["strategy"] == row.strategy], mine[mine["strategy"] == "E4"]
+        known = row.strategy != "E4" and len(e4)
+        gap = paired_difference(its, e4) if known else None
+        rows.append([getattr(gap, a, np.nan) for a in ("estimate", "low", "high")])
+    scored[["above", "above_low", "above_high"]] = rows
+    names = set(table.loc[inside, "strategy"])
+    scored["unit"] = scored["unit"].mask(scored["strategy"].isin(names), "")
+    return scored.rename(columns={"unit": "held_out"})
+
+
+def program_table(predictions: pd.DataFrame, runs: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Average the gap of every program over groups of programs.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one technique and window, under E1, E2 and E4.
+    runs : DataFrame
+        program and ``by``.
+    by : str
+        Column of ``runs``, such as the modality.
+
+    Returns
+    -------
+    DataFrame
+        ``by``, programs, E1, E2, E4, replicate leak, program part, total: means over programs.
+    """
+    gap = evaluation_gap(predictions, n_resamples=10).by_program
+    group = runs.drop_duplicates("program").set_index("program")[by]
+    columns = ["E1", "E2", "E4", "replicate leak", "program part", "total"]
+    grouped = gap[columns].groupby(group.reindex(gap.index))
+    return grouped.mean().assign(programs=grouped.size()).reset_index()[[by, "programs", *columns]]
+
+
+def recall_table(predictions: pd.DataFrame, runs: pd.DataFrame, *, by: str = "modality"):
+    """Return the recall of every class in every program, programs sorted by group, then score.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one technique, window and strategy.
+    runs : DataFrame
+        program and ``by``.
+    by : str, default="modality"
+
+    Returns
+    -------
+    recall : DataFrame indexed by program
+        One column per class; missing where the program has no run of it.
+    groups : Series indexed by program
+    """
+    correct = predictions["label"].astype(str) == predictions["predicted"].astype(str)
+    recall = correct.groupby([predictions["program"], predictions["label"]]).mean().unstack()
+    groups = runs.drop_duplicates("program").set_index("program")[by].reindex(recall.index)
+    order = pd.DataFrame({"group": groups, "score": -recall.mean(axis=1)})
+    order = order.sort_values(["group", "score"]).index
+    return recall.loc[order], groups.loc[order]
+
+
+def mixes(runs: pd.DataFrame, *, label: str = "label", random_state: int = 0) -> dict:
+    """Return corpora that differ in how the classes are mixed within programs.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        designed (all runs), balanced (the same number of runs of every class a program has),
+        natural (:func:`~analysis_lib.evaluation.natural.natural_sample`: uneven mixes), thinned
+        (as many configurations of every program as the natural one, but drawn regardless of class).
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"program": "p", "configuration": [f"c{i // 5}" for i in range(40)]})
+    >>> sets = mixes(runs.assign(label=["x"] * 20 + ["y"] * 20))
+    >>> len(sets["designed"]), len(sets["natural"]) == len(sets["thinned"])
+    (40, True)
+    """
+    natural = natural_sample(runs, label=label, random_state=random_state)
+    rng = np.random.default_rng(random_state)
+    units = runs.drop_duplicates("configuration").sort_values("configuration")
+    units = units.iloc[rng.permutation(len(units))]
+    number = natural.groupby("program")["configuration"].nunique()
+    place = units.groupby("program").cumcount()
+    kept = units[place < units["program"].map(number).fillna(0)]["configuration"]
+    return {
+        "designed": runs,
+        "balanced": balanced_runs(runs, label, random_state=random_state),
+        "natural": natural,
+        "thinned": runs[runs["configuration"].isin(kept)],
+    }
+
+
+def mix_table(
+    corpus: Any,
+    runs: pd.DataFrame,
+    *,
+    label: str = "label",
+    technique: str | Technique = "DEFault",
+    window: int = 5,
+    n_groups: int = 5,
+    permutations: int = 1,
+    n_resamples: int = 2000,
+    random_state: int = 0,
+    n_jobs: int = 1,
+    cache: str | Path | None = None,
+) -> pd.DataFrame:
+    """Measure the gap, and what labels without meaning score, under several class mixes.
+
+    Parameters
+    ----------
+    corpus, runs, label, n_groups, random_state, n_jobs, cache
+        See :func:`analysis_lib.evaluation.study.run_study`.
+    technique : str or Technique
+    window : int, default=5
+    permutations : int, default=1
+        How often labels are permuted among the runs of a program; the scores are averaged.
+    n_resamples : int
+        Of the bootstrap of pooled balanced accuracy.
+
+    Returns
+    -------
+    DataFrame
+        mix, runs, programs, chance, prior_oracle, permuted (pooled balanced accuracy under E1 with
+        permuted labels), then of the labels as they are: E1, E2, E4 (pooled balanced accuracy) and,
+        for both metrics, gap, low, high and their ``macro_`` counterparts.
+    """
+    options = {
+        "label": label,
+        "techniques": [technique],
+        "windows": [window],
+        "random_state": random_state,
+        "n_groups": n_groups,
+        "n_jobs": n_jobs,
+        "cache": cache,
+    }
+    rows = []
+    for name, chosen in mixes(runs, label=label, random_state=random_state).items():
+        found = run_study(corpus, chosen, strategies=["E1", "E2", "E4"], **options)
+        gap = evaluation_gap(found, n_resamples=n_resamples, random_state=random_state)
+        pooled = gap.scores["pooled_balanced_accuracy"]
+        row = {"mix": name, "runs": len(chosen), "programs": chosen["program"].nunique()}
+        row |= {"chance": 1 / chosen[label].nunique()}
+        row |= {"prior_oracle": pooled_balanced_accuracy(prior_oracle(chosen, label))}
+        permuted = [
+            pooled_balanced_accuracy(
+                run_study(
+                    corpus,
+                    permute_within_program(chosen, label, random_state=random_state + k),
+                    strategies=["E1"],
+                    **options,
+                )
+            )
+            for k in range(permutations)
+        ]
+        row |= {"permuted": float(np.mean(permuted)) if permuted else np.nan}
+        row |= {s: float(pooled[s]) for s in ("E1", "E2", "E4")}
+        for prefix, metric in (("", "pooled_balanced_accuracy"), ("macro_", MACRO)):
+            part = gap.decomposition.loc[(metric, "total")]
+            row |= {prefix + "gap": part["estimate"]}
+            row |= {prefix + end: part[end] for end in ("low", "high")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def size_matched(
+    corpus: Any,
+    runs: pd.DataFrame,
+    *,
+    label: str = "label",
+    technique: str = "DEFault",
+    window: int = 5,
+    n_splits: int = 5,
+    n_groups: int = 10,
+    random_state: int = 0,
+    n_jobs: int = 1,
+    cache: str | Path | None = None,
+) -> dict:
+    """Train for unseen programs on as many runs as E1 trains on.
+
+    E1 trains on 1 - 1 / ``n_splits`` of the runs, E4 in groups of programs on about
+    1 - 1 / ``n_groups``. Each model of E4 is trained on a random share of its runs, such that the
+    numbers agree; what is lost is the part of the gap's size that the numbers hide.
+
+    Returns
+    -------
+    dict
+        share (of the training runs kept), E4, E4_matched (program-macro recall), difference
+        (:class:`~analysis_lib.evaluation.inference.Interval` of the first minus the second).
+    """
+    base = get_technique(technique)
+    groups = min(n_groups, runs["program"].nunique())
+    share = min(1.0, (1 - 1 / n_splits) / (1 - 1 / groups))
+    thin = Technique(
+        f"{base.name}-thinned",
+        base.feature_set,
+        lambda seed: Thinned(base.make_estimator(seed), share=share, random_state=seed),
+        f"{base.name} on a share of the training runs",
+    )
+    found = run_study(
+        corpus,
+        runs,
+        label=label,
+        techniques=[base, thin],
+        windows=[window],
+        strategies=["E4"],
+        n_groups=n_groups,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        cache=cache,
+    )
+    full, matched = (found[found["technique"] == t.name] for t in (base, thin))
+    return {
+        "share": share,
+        "E4": program_macro_recall(full),
+        "E4_matched": program_macro_recall(matched),
+        "difference": paired_difference(full, matched),
+    }
