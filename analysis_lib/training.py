@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis_lib.configuration import Run
+from analysis_lib.errors import InputError
 from analysis_lib.faults.data import edit_data, has_classes
 from analysis_lib.faults.operator import faulty_setup
 from analysis_lib.monitor import Monitor
@@ -20,7 +21,7 @@ from analysis_lib.programs.metrics import METRICS, accuracy
 from analysis_lib.programs.optimizers import make_optimizer
 from analysis_lib.programs.program import Program, Setup, get_program
 
-__all__ = ["Stopping", "Trace", "train"]
+__all__ = ["Stopping", "Trace", "find_device", "train", "train_on_gpu"]
 
 INITIAL_ROWS = 512
 """Training rows on which loss and metric are measured before training."""
@@ -97,7 +98,7 @@ class _Objective:
         raw = raw.detach()
         for _ in range(2 if self.setup.output_twice else 1):
             raw = activate(raw, self.setup.output)
-        return raw.numpy()
+        return raw.cpu().numpy()
 
 
 def _scores(program: Program, output: np.ndarray, target: np.ndarray) -> tuple[float, float]:
@@ -108,17 +109,50 @@ def _scores(program: Program, output: np.ndarray, target: np.ndarray) -> tuple[f
     return metric, accuracy(output, target) if program.classifies else math.nan
 
 
+def find_device(name: str) -> torch.device:
+    """Return a device that is there.
+
+    Parameters
+    ----------
+    name : str
+        "cpu", "cuda" or "cuda:0", ...
+
+    Raises
+    ------
+    InputError
+        If the name is none of these, or torch sees no such GPU.
+    """
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or not (index.isdecimal() or name == kind):
+        raise InputError(f"device is {name!r}; expected cpu, cuda or cuda:0, cuda:1, ...")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device '{name}' is not there: torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} GPUs; train on the CPU, or install a build of torch "
+            "for this machine's GPU and driver"
+        )
+    return torch.device(name)
+
+
+def _on(device: torch.device, inputs: tuple[Tensor, ...], target: Tensor) -> tuple:
+    """A prepared batch on a device; batches are prepared on the CPU, so that all devices see
+    the same ones."""
+    return tuple(tensor.to(device) for tensor in inputs), target.to(device)
+
+
 @torch.no_grad()
-def _evaluate(program: Program, objective: _Objective, batch: tuple) -> tuple[float, float, float]:
+def _evaluate(
+    program: Program, objective: _Objective, batch: tuple, device: torch.device
+) -> tuple[float, float, float]:
     """Loss, metric and accuracy in evaluation mode; draws the same noise every time."""
-    inputs, target = program.prepare(batch, torch.Generator().manual_seed(1))
+    inputs, target = _on(device, *program.prepare(batch, torch.Generator().manual_seed(1)))
     model = objective.model
     training = model.training
     model.eval()
     raw = model(*inputs)
     model.train(training)
     loss = float(objective(raw, target))
-    return loss, *_scores(program, objective.output(raw), target.numpy())
+    return loss, *_scores(program, objective.output(raw), target.cpu().numpy())
 
 
 def _batches(rows: int, setup: Setup, target: Tensor, generator: torch.Generator) -> Iterator:
@@ -158,11 +192,11 @@ def _digest(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(name.encode())
-        digest.update(value.contiguous().numpy().tobytes())
+        digest.update(value.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def train(run: Run, *, monitor: bool = True) -> Trace:
+def train(run: Run, *, monitor: bool = True, device: str = "cpu") -> Trace:
     """Train one configuration with one seed and record its trace.
 
     Everything random derives from ``run``; the result is the same bit for bit whatever else the
@@ -173,6 +207,10 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     run : Run
     monitor : bool, default=True
         Without it only losses and metrics are recorded.
+    device : str, default="cpu"
+        Where the model trains: "cpu", "cuda" or "cuda:0", ... Initial weights and batches are the
+        same everywhere; a GPU adds in another order and draws other dropout masks, so its traces
+        are other samples of the same run.
 
     Returns
     -------
@@ -181,7 +219,8 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     Raises
     ------
     InputError
-        If the program or operator is unknown, or the operator does not apply.
+        If the program or operator is unknown, the operator does not apply, or the device is not
+        there.
 
     Examples
     --------
@@ -190,6 +229,7 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     >>> trace.status, trace.epochs.epoch.tolist()
     ('ok', [-1, 0, 1])
     """
+    place = find_device(device)
     program = get_program(run.configuration.program)
     setup = faulty_setup(run.configuration)
     data = program.arrays()
@@ -201,7 +241,7 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     rows = len(part[0])
     setup = replace(setup, batch_size=min(setup.batch_size, rows))
 
-    model = program.model(setup, seed=run.seed_of("weights"))
+    model = program.model(setup, seed=run.seed_of("weights")).to(place)
     model.train(setup.train_mode)
     optimizer = make_optimizer(model, setup)
     objective = _Objective(model, setup)
@@ -211,7 +251,7 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
 
     fixed = torch.tensor(np.random.default_rng(0).permutation(rows))
     probe_rows = tuple(a[fixed[: program.probe_rows]] for a in part)
-    inputs, target = program.prepare(probe_rows, torch.Generator().manual_seed(0))
+    inputs, target = _on(place, *program.prepare(probe_rows, torch.Generator().manual_seed(0)))
     recorder = Monitor(
         model,
         optimizer,
@@ -224,7 +264,7 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
     stopping = Stopping(setup)
 
     def snapshot(epoch: int, **metrics: float) -> None:
-        loss, metric, right = _evaluate(program, objective, valid)
+        loss, metric, right = _evaluate(program, objective, valid, place)
         stopping.see(epoch, loss)
         metrics |= {"valid_loss": loss, "valid_metric": metric, "valid_accuracy": right}
         if monitor:
@@ -233,7 +273,8 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
             recorder.missing(epoch, **metrics)
 
     with recorder if monitor else nullcontext():
-        start = _evaluate(program, objective, tuple(a[fixed[:INITIAL_ROWS]] for a in part))
+        first = tuple(a[fixed[:INITIAL_ROWS]] for a in part)
+        start = _evaluate(program, objective, first, place)
         names = ("train_loss", "train_metric", "train_accuracy")
         measured = {**dict(zip(names, start, strict=True)), "clip_share": 0.0}
         snapshot(-1, **measured)
@@ -247,7 +288,8 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
             losses, outputs, targets, clipped = [], [], [], 0
             for _ in range(program.passes):
                 for chosen in _batches(rows, setup, part[-1], order):
-                    inputs, target = program.prepare(tuple(a[chosen] for a in part), noise)
+                    rows_of = tuple(a[chosen] for a in part)
+                    inputs, target = _on(place, *program.prepare(rows_of, noise))
                     raw = model(*inputs)
                     loss = objective(raw, target)
                     if setup.backward:
@@ -266,7 +308,7 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
                             group["lr"] *= setup.decay_per_batch
                     losses.append(loss.detach())
                     outputs.append(objective.output(raw))
-                    targets.append(target.numpy())
+                    targets.append(target.cpu().numpy())
                     if not torch.isfinite(losses[-1]):
                         break
                 if not torch.isfinite(losses[-1]):
@@ -306,3 +348,8 @@ def train(run: Run, *, monitor: bool = True) -> Trace:
         layers=recorder.layers,
         record=record,
     )
+
+
+def train_on_gpu(run: Run) -> Trace:
+    """Train one run on the first GPU; see :func:`train`."""
+    return train(run, device="cuda")

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from analysis_lib.errors import InputError
+from analysis_lib.corpus.child import GPU_TRAINER, TRAINER
+from analysis_lib.errors import InputError, unknown
 
 __all__ = ["app"]
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 JOURNAL = ROOT / "data" / "journal.sqlite"
 PILOT = ROOT / "data" / "reports" / "pilot.csv"
 STORE = ROOT / "data" / "dynfault-torch"
+TRAINERS = {"cpu": TRAINER, "cuda": GPU_TRAINER}
 
 app = typer.Typer(help="Plan, generate, check and publish a corpus.", no_args_is_help=True)
 
@@ -117,7 +119,10 @@ def generate(
     ] = None,
     cpu_s: Annotated[int, typer.Option(help="CPU seconds a run may take.")] = 60,
     wall_s: Annotated[float, typer.Option(help="Seconds a run may take.")] = 600,
-    memory_gib: Annotated[float, typer.Option(help="GiB of memory a run may allocate.")] = 4,
+    memory_gib: Annotated[
+        float | None, typer.Option(help="GiB of memory a run may allocate; 4 on the CPU.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where runs train: cpu or cuda.")] = "cpu",
     dask: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Train on this Dask cluster.")
     ] = None,
@@ -136,8 +141,13 @@ def generate(
     on_cluster = dask is not None or dask_file is not None
     if on_cluster and workers is not None:
         raise InputError("--workers is for this machine; on a Dask cluster its workers count")
+    if device not in TRAINERS:
+        raise unknown("device", device, TRAINERS)
+    if device == "cpu" and memory_gib is None:
+        memory_gib = 4.0  # a GPU's driver reserves far more address space than a run uses
     runs = _plan(programs, configurations, healthy, seeds, random_state)
     options = {"cpu_s": cpu_s, "wall_s": wall_s, "memory_gib": memory_gib, "retry": retry or ()}
+    options["trainer"] = TRAINERS[device]
     # batch systems end a job by SIGTERM; it is to end like Ctrl-C
     with contextlib.suppress(ValueError):  # outside the main thread there are no signals
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -132,6 +132,7 @@ def run(
     channels: Annotated[
         str, typer.Option(help="Channels to print, separated by commas; or 'all'.")
     ] = SHOWN,
+    device: Annotated[str, typer.Option(help="Where it trains: cpu, cuda, cuda:1, ...")] = "cpu",
 ) -> None:
     """Train one run and print its trace."""
     save, columns = _save_to(save), _columns(channels)
@@ -150,7 +151,7 @@ def run(
 
     planned = Run(Configuration(target.name, operator, chosen), seed, epochs)
     typer.echo(planned.key)
-    trace = train(planned)
+    trace = train(planned, device=device)
     shown = trace.epochs[["epoch", *columns]]
     typer.echo(shown.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
     typer.echo(f"status: {trace.status}" + (f" ({trace.reason})" if trace.reason else ""))

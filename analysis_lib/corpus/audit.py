@@ -22,6 +22,7 @@ __all__ = [
     "copied_channels",
     "missing_values",
     "repeated_traces",
+    "without_kappa",
 ]
 
 EXPLAINED = {
@@ -83,7 +84,7 @@ def missing_values(corpus: Corpus) -> pd.DataFrame:
     A value is missing because the run ``ended`` (became non-finite, so that nothing was
     measured), because it is ``overflowed`` in a run that exploded, because it does ``not exist``
     (all seeds of the configuration lack it at that snapshot: no classes, no rectifier, no step
-    yet), or for an ``unknown`` reason.
+    yet; or see :func:`without_kappa`), or for an ``unknown`` reason.
 
     Returns
     -------
@@ -100,6 +101,8 @@ def missing_values(corpus: Corpus) -> pd.DataFrame:
     calm = missing.loc[~exploded]
     everywhere = calm.groupby([table["program"], table["epoch"]], sort=False).transform("mean")
     structural = absent | everywhere.eq(1.0).reindex(missing.index, fill_value=False)
+    if "kappa" in names:
+        structural["kappa"] |= without_kappa(table)
     reason = {}
     left = missing.copy()
     for name, mask in (
@@ -112,6 +115,27 @@ def missing_values(corpus: Corpus) -> pd.DataFrame:
     reason["unknown"] = left.mean()
     order = ["ended", "overflowed", "not exist", "unknown"]
     return pd.DataFrame(reason, index=pd.Index(names, name="channel"))[order]
+
+
+def without_kappa(epochs: pd.DataFrame) -> pd.Series:
+    """Return at which snapshots kappa cannot be known although other channels are.
+
+    An adaptive optimizer has no preconditioner before its first step, which comes after more than
+    one epoch where gradients are accumulated over many batches; and without finite products with
+    the Hessian there is no eigenvalue.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        Columns run_id, epoch, kappa and, if it was asked for, hvp_norm; snapshots in order.
+
+    Returns
+    -------
+    Series of bool
+        With the index of ``epochs``.
+    """
+    begun = epochs["kappa"].notna().groupby(epochs["run_id"], sort=False).cummax()
+    return ~begun | (epochs["hvp_norm"].isna() if "hvp_norm" in epochs else False)
 
 
 def _present(names: Sequence[str], *wanted: str) -> list[str]:

@@ -27,10 +27,13 @@ from analysis_lib.corpus.journal import Row, digest
 from analysis_lib.corpus.schema import STATUSES, spec_id, to_bytes, trace_tables
 from analysis_lib.errors import InputError
 
-__all__ = ["LOCK", "TRAINER", "clean", "resume_all", "run_child", "stop_all"]
+__all__ = ["GPU_TRAINER", "LOCK", "TRAINER", "clean", "resume_all", "run_child", "stop_all"]
 
 TRAINER = "analysis_lib.training:train"
 """The trainer of the project: ``train(run) -> Trace``."""
+
+GPU_TRAINER = "analysis_lib.training:train_on_gpu"
+"""The same on the first GPU."""
 
 LOCK = threading.Lock()
 """Held while a process is started or its exit code is read: multiprocessing polls all children
@@ -80,6 +83,8 @@ def _environment() -> dict:
     if torch := sys.modules.get("torch"):
         found["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
         found["threads"] = torch.get_num_threads()
+        if torch.cuda.is_initialized():  # only where the run itself has used one
+            found["gpu"] = torch.cuda.get_device_name()
     return found
 
 
@@ -120,13 +125,17 @@ def _prepared(spec: Mapping, trainer: str) -> tuple[Callable, Run]:
     except (ImportError, AttributeError) as error:
         raise InputError(f"no trainer '{trainer}' ({type(error).__name__}: {error})") from None
     run = Run.from_spec(spec)
-    if trainer == TRAINER:
+    if trainer in (TRAINER, GPU_TRAINER):
         from analysis_lib.faults import get_operator
         from analysis_lib.programs import get_program
 
         program, operator = get_program(spec["program"]), spec["operator"]
         if operator != HEALTHY and (reason := get_operator(operator).applies(program)):
             raise InputError(f"operator '{operator}' does not apply to '{program.name}': {reason}")
+    if trainer == GPU_TRAINER:
+        from analysis_lib.training import find_device
+
+        find_device("cuda")
     return train, run
 
 

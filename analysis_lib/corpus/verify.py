@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis_lib.configuration import HEALTHY, Run
+from analysis_lib.corpus.audit import without_kappa
 from analysis_lib.corpus.journal import Journal
 from analysis_lib.corpus.load import MANIFEST, Corpus, file_digest, load_corpus, read_manifest
 from analysis_lib.corpus.schema import (
@@ -99,6 +100,8 @@ def _gaps(runs: pd.DataFrame, epochs: pd.DataFrame, channels: Sequence[str]) -> 
         problems.append(f"stable runs with a non-finite loss or norm: {some(bad)}")
     # a norm may overflow in a run that survives, and leaves its spread undefined
     overflown = np.isinf(fine[list(channels)]).any(axis=1)
+    if "kappa" in channels:
+        fine = fine.assign(kappa=fine["kappa"].mask(without_kappa(fine), 0.0))
     later = fine[(fine["epoch"] >= 0) & ~overflown]
     share = later[channels].isna().groupby(later["run_id"], sort=False).mean()
     torn = (share > 0) & (share < 1)

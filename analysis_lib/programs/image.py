@@ -114,7 +114,6 @@ register(
         ),
         metric="accuracy",
         reaches=0.88,
-        passes=2,
         probe_rows=16,
         description="small convolutional network with squeeze and excitation: face or not",
     )

@@ -41,7 +41,7 @@ def quantile_levels(columns: int) -> list[float]:
 
 
 def _pinball(y: Tensor, t: Tensor) -> Tensor:
-    level = torch.tensor(quantile_levels(y.shape[-1]), dtype=y.dtype)
+    level = torch.tensor(quantile_levels(y.shape[-1]), dtype=y.dtype, device=y.device)
     return torch.maximum(level * (t - y), (level - 1) * (t - y)).mean()
 
 
@@ -128,5 +128,6 @@ def weighted_loss(raw: Tensor, target: Tensor, ratio: float) -> Tensor:
     """
     if target.dtype.is_floating_point:
         return F.binary_cross_entropy_with_logits(raw, target, pos_weight=raw.new_tensor([ratio]))
-    weights = ratio ** torch.linspace(0, 1, raw.shape[-1], dtype=raw.dtype)
+    steps = torch.linspace(0, 1, raw.shape[-1], dtype=raw.dtype, device=raw.device)
+    weights = ratio**steps
     return F.cross_entropy(raw, target, weight=weights / weights.mean())

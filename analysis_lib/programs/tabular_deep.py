@@ -158,20 +158,24 @@ def _ames() -> Data:
 
 
 class _Experts(nn.Module):
-    """Experts whose outputs a softmax gate mixes, kept in equal use by ``extra_loss``."""
+    """Experts on a shared layer, whose outputs a softmax gate mixes; ``extra_loss`` keeps them in
+    equal use."""
 
-    def __init__(self, d: Design, n_in: int, experts: int = 4, width: int = 8):
+    def __init__(self, d: Design, n_in: int, experts: int = 2, width: int = 8):
         super().__init__()
-        self.gate = d.dense("gate", n_in, experts, init="small_normal", fixed=True)
+        shared = d.dense("shared", n_in, 24)
+        self.shared = nn.Sequential(shared, d.activation("shared_act", "relu"))
+        self.gate = d.dense("gate", shared.width, experts, init="small_normal", fixed=True)
         self.experts = nn.ModuleList()
         for i in range(1, experts + 1):
-            hidden = d.dense(f"expert{i}_hidden", n_in, 16)
+            hidden = d.dense(f"expert{i}_hidden", shared.width, 16)
             act, drop = d.activation(f"expert{i}_act", "relu"), d.dropout(f"expert{i}_drop", 0.1)
             out = d.dense(f"expert{i}_out", hidden.width, width, fixed=True)
             self.experts.append(nn.Sequential(hidden, act, drop, out))
         self.head = d.dense("head", width, 1, fixed=True)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.shared(x)
         shares = torch.softmax(self.gate(x), dim=1)
         self.use = shares.mean(0)
         outputs = torch.stack([expert(x) for expert in self.experts], dim=2)

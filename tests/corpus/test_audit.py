@@ -76,6 +76,18 @@ def test_a_hole_without_a_reason_is_found(corpus):
     assert (reasons.drop("hvp_norm")["unknown"] == 0).all()
 
 
+def test_kappa_may_be_missing_before_the_first_step_and_without_curvature(corpus):
+    stable = corpus.runs.loc[~corpus.runs["unstable"] & (corpus.runs["status"] == "ok"), "run_id"]
+    known = corpus.epochs.loc[corpus.epochs["kappa"].notna(), "run_id"]
+    run = corpus.epochs["run_id"] == next(r for r in stable if r in set(known))
+    early, late = corpus.epochs["epoch"] < 2, corpus.epochs["epoch"] > 9
+    corpus.epochs.loc[run & early, "kappa"] = np.nan
+    corpus.epochs.loc[run & late, ["kappa", "hvp_norm"]] = np.nan
+    assert missing_values(corpus).loc["kappa", "unknown"] == 0
+    corpus.epochs.loc[run & (corpus.epochs["epoch"] == 5), "kappa"] = np.nan
+    assert missing_values(corpus).loc["kappa", "unknown"] == pytest.approx(1 / len(corpus.epochs))
+
+
 def test_the_shares_of_missing_values_add_up(corpus):
     reasons = missing_values(corpus)
     expected = corpus.epochs[corpus.channels].isna().mean()
