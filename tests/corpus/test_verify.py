@@ -177,7 +177,7 @@ def test_status_on_the_screen_when_nothing_is_known(tmp_path, capsys):
         options = ["--program", "snn_wine", "--configurations", "1", "--seeds", "1"]
         assert main(["corpus", "status", *options, "--journal", str(journal.path)]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"all +11 +0 +0 +- +11 +- +-\n", out) and "NA" not in out
+    assert re.search(r"all +12 +0 +0 +- +12 +- +-\n", out) and "NA" not in out
     assert "how many are running is not known: Dask does not tell" in out
 
 
