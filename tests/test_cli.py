@@ -79,6 +79,7 @@ def test_usage_errors_end_with_2_and_a_hint(call, arguments, part):
             "--save no/such/x.csv: the folder no/such",
         ),
         (["corpus", "plan", "--seeds", "0"], "seeds is 0; expected"),
+        (["corpus", "generate", "--device", "cudda"], "unknown device 'cudda'; did you mean 'cud"),
         (["corpus", "verify", "no/such"], "no corpus at no/such"),
         (["corpus", "status", "--program", "snn_wine", "--journal", "no.sqlite"], "no journal at"),
         (["notebooks", "--profile", "quik"], "unknown profile 'quik'; did you mean 'quick'"),
@@ -89,6 +90,12 @@ def test_wrong_input_is_one_line_and_ends_with_2(call, arguments, message):
     status, out, err = call(*arguments)
     assert status == 2 and not out
     assert err.startswith(f"error: {message}") and err.count("\n") == 1
+
+
+def test_a_device_that_is_not_there_ends_before_training(call):
+    status, out, err = call("run", "snn_wine", "--device", "cuda:99")
+    assert status == 2 and out == "snn_wine/healthy/seed=0\n"
+    assert err.startswith("error: device 'cuda:99' is not there") and err.count("\n") == 1
 
 
 def test_programs_are_listed_by_modality(call):

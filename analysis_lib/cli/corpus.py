@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from analysis_lib.corpus.child import GPU_TRAINER, TRAINER
 from analysis_lib.errors import InputError, unknown
 
 __all__ = ["app"]
@@ -16,7 +15,6 @@ ROOT = Path(__file__).resolve().parents[2]
 JOURNAL = ROOT / "data" / "journal.sqlite"
 PILOT = ROOT / "data" / "reports" / "pilot.csv"
 STORE = ROOT / "data" / "dynfault-torch"
-TRAINERS = {"cpu": TRAINER, "cuda": GPU_TRAINER}
 
 app = typer.Typer(help="Plan, generate, check and publish a corpus.", no_args_is_help=True)
 
@@ -135,19 +133,21 @@ def generate(
     ] = None,
 ) -> None:
     """Train every planned run the journal does not hold; may be interrupted and repeated."""
+    from analysis_lib.corpus.child import GPU_TRAINER, TRAINER
     from analysis_lib.corpus.cluster import connect
     from analysis_lib.corpus.generate import generate as train_all
 
     on_cluster = dask is not None or dask_file is not None
     if on_cluster and workers is not None:
         raise InputError("--workers is for this machine; on a Dask cluster its workers count")
-    if device not in TRAINERS:
-        raise unknown("device", device, TRAINERS)
+    trainers = {"cpu": TRAINER, "cuda": GPU_TRAINER}
+    if device not in trainers:
+        raise unknown("device", device, trainers)
     if device == "cpu" and memory_gib is None:
         memory_gib = 4.0  # a GPU's driver reserves far more address space than a run uses
     runs = _plan(programs, configurations, healthy, seeds, random_state)
     options = {"cpu_s": cpu_s, "wall_s": wall_s, "memory_gib": memory_gib, "retry": retry or ()}
-    options["trainer"] = TRAINERS[device]
+    options["trainer"] = trainers[device]
     # batch systems end a job by SIGTERM; it is to end like Ctrl-C
     with contextlib.suppress(ValueError):  # outside the main thread there are no signals
         signal.signal(signal.SIGTERM, signal.default_int_handler)
