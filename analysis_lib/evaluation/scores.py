@@ -98,7 +98,10 @@ def by_program(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.Dat
     [0.5, 0.0]
     """
     cells = recall_cells(predictions, min_runs=min_runs)
-    chance = chance_level(predictions)
+    return _by_program(cells, chance_level(predictions))
+
+
+def _by_program(cells: pd.DataFrame, chance: float) -> pd.DataFrame:
     averaged = cells[cells["averaged"]].groupby("program")["recall"]
     table = cells.groupby("program").agg(runs=("runs", "sum"))
     table["classes"] = averaged.size().reindex(table.index, fill_value=0)
@@ -116,13 +119,17 @@ def program_macro_recall(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS)
     >>> program_macro_recall(p, min_runs=1)
     0.25
     """
-    return float(_scored(predictions, min_runs).mean())
+    return float(_scored(by_program(predictions, min_runs=min_runs), min_runs).mean())
 
 
 def worst_quartile(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> float:
     """Return the mean score of the worst quarter of the programs (rounded up to a whole number)."""
-    scores = np.sort(_scored(predictions, min_runs).to_numpy())
-    return float(scores[: int(np.ceil(len(scores) / 4))].mean())
+    return _worst(_scored(by_program(predictions, min_runs=min_runs), min_runs))
+
+
+def _worst(scores: pd.Series) -> float:
+    lowest = np.sort(scores.to_numpy())[: int(np.ceil(len(scores) / 4))]
+    return float(lowest.mean())
 
 
 def pooled_balanced_accuracy(predictions: pd.DataFrame) -> float:
@@ -136,8 +143,12 @@ def pooled_balanced_accuracy(predictions: pd.DataFrame) -> float:
     >>> pooled_balanced_accuracy(p)
     0.25
     """
-    cells = recall_cells(predictions).groupby("label")[["correct", "runs"]].sum()
-    return float((cells["correct"] / cells["runs"]).mean())
+    return _pooled(recall_cells(predictions))
+
+
+def _pooled(cells: pd.DataFrame) -> float:
+    sums = cells.groupby("label")[["correct", "runs"]].sum()
+    return float((sums["correct"] / sums["runs"]).mean())
 
 
 def chance_level(predictions: pd.DataFrame) -> float:
@@ -161,12 +172,14 @@ def score_table(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.Se
     Series
         program_macro_recall, pooled_balanced_accuracy, worst_quartile, chance, programs, runs.
     """
+    cells, chance = recall_cells(predictions, min_runs=min_runs), chance_level(predictions)
+    scores = _scored(_by_program(cells, chance), min_runs)
     return pd.Series(
         {
-            "program_macro_recall": program_macro_recall(predictions, min_runs=min_runs),
-            "pooled_balanced_accuracy": pooled_balanced_accuracy(predictions),
-            "worst_quartile": worst_quartile(predictions, min_runs=min_runs),
-            "chance": chance_level(predictions),
+            "program_macro_recall": float(scores.mean()),
+            "pooled_balanced_accuracy": _pooled(cells),
+            "worst_quartile": _worst(scores),
+            "chance": chance,
             "programs": predictions["program"].nunique(),
             "runs": len(predictions),
         }
@@ -211,8 +224,8 @@ def within_program_auc(predictions: pd.DataFrame, *, positive: str, score: str) 
     return float(ordered[sums["n"] > 0].sum() / pairs)
 
 
-def _scored(predictions: pd.DataFrame, min_runs: int) -> pd.Series:
-    scores = by_program(predictions, min_runs=min_runs)["score"].dropna()
+def _scored(programs: pd.DataFrame, min_runs: int) -> pd.Series:
+    scores = programs["score"].dropna()
     if scores.empty:
         raise InputError(f"no class has {min_runs} runs in any program; lower min_runs")
     return scores

@@ -172,6 +172,7 @@ def _fit_all(missing, runs, label, *, seeds, balance, n_jobs) -> Iterator[list[t
     for _ in missing:
         first = next(queue)  # by now the folds of this combination have been counted
         yield [first, *islice(queue, sizes.popleft() - 1)]
+    next(queue, None)  # joblib takes a queue that is dropped at its last result for a cancelled one
 
 
 def _tag(predictions: pd.DataFrame, tags: dict) -> pd.DataFrame:
@@ -218,5 +219,7 @@ def _source(kind: type) -> str:
 def _code() -> str:
     """Digest of the modules that turn features into predictions."""
     here = Path(__file__).parent
-    files = sorted([*here.glob("*.py"), *here.parent.joinpath("techniques").glob("*.py")])
+    names = ("balance", "erasure", "predict", "splits", "study")
+    files = [here / f"{name}.py" for name in names]
+    files += sorted(here.parent.joinpath("techniques").glob("*.py"))
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

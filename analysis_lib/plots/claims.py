@@ -51,7 +51,8 @@ def plot_claims(
     titles : dict of str to str, optional
         Heading of each question; by default the question itself.
     limit : float, default=1
-        The axis ends at plus and minus this; an interval that goes on ends there with an arrow.
+        The axis ends at plus and minus this; an interval that goes on ends there with an arrow,
+        and an estimate beyond stands beside the arrow.
     ax : Axes, optional
 
     Returns
@@ -105,8 +106,8 @@ def _draw(ax: plt.Axes, y: float, row: pd.Series, limit: float) -> None:
         ax.plot(0, y, POINTERS[row["direction"]], color="0.6", ms=5, zorder=1.5)
     if pd.notna(row["published"]) and abs(row["published"] - null) <= limit:
         ax.plot(row["published"] - null, y, "|", color="black", ms=13, mew=2, zorder=3)
-    if abs(place) <= limit:
-        ax.plot(place, y, VERDICT_MARKERS[kind], zorder=4, **_marker(kind, color))
+    place = np.clip(place, -0.93 * limit, 0.93 * limit)
+    ax.plot(place, y, VERDICT_MARKERS[kind], zorder=4, **_marker(kind, color))
     text = (
         f"{row['estimate']:{row['form']}} [{row['low']:{row['form']}}, {row['high']:{row['form']}}]"
     )

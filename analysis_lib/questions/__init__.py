@@ -12,11 +12,7 @@ from analysis_lib.questions.detectors import (
     flag_table,
 )
 from analysis_lib.questions.estimates import claim_estimates, of_programs
-from analysis_lib.questions.estimates_gap import (
-    gap_estimates,
-    permuted_predictions,
-    structure_estimates,
-)
+from analysis_lib.questions.estimates_gap import gap_estimates, structure_estimates
 from analysis_lib.questions.estimates_training import (
     cluster_contrasts,
     fifths_contrast,
@@ -106,6 +102,7 @@ from analysis_lib.questions.permutation import (
     permutation_table,
     prior_table,
 )
+from analysis_lib.questions.permuted import permuted_predictions
 from analysis_lib.questions.ranking import (
     auc_by_program,
     bootstrap_programs,

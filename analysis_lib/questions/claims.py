@@ -37,7 +37,7 @@ def claims_table(claims: Sequence[Claim] | None = None) -> pd.DataFrame:
 
 
 def judge(
-    estimates: Mapping[str, Sequence[float]], claims: Sequence[Claim] | None = None
+    estimates: Mapping[str, Estimate | Sequence[float]], claims: Sequence[Claim] | None = None
 ) -> pd.DataFrame:
     """Put our estimates beside the claims.
 
@@ -76,11 +76,14 @@ def judge(
         )
     rows = {}
     for claim in chosen:
-        ours = Estimate(*estimates.get(claim.id, ()))
+        ours = estimates.get(claim.id, Estimate())
+        ours = ours if isinstance(ours, Estimate) else Estimate(*ours)
         word, reason = NOT_TESTABLE, claim.why_not
         if not reason:
             word = verdict(
-                *ours[:3],
+                ours.estimate,
+                ours.low,
+                ours.high,
                 claim.published,
                 claim.direction,
                 null=claim.null,
@@ -88,7 +91,7 @@ def judge(
                 p_value=ours.p_value,
             )
             reason = "no run of our corpus tells" if word == NOT_TESTABLE else ""
-        rows[claim.id] = ours._asdict() | {"verdict": word, "reason": reason}
+        rows[claim.id] = asdict(ours) | {"verdict": word, "reason": reason}
     return claims_table(chosen).join(pd.DataFrame.from_dict(rows, orient="index"))
 
 

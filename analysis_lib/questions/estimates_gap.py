@@ -4,14 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from analysis_lib.evaluation import (
     by_program,
     chance_level,
     cluster_bootstrap,
-    cross_predict,
-    permute_within_program,
     run_study,
     t_interval,
 )
@@ -21,11 +18,12 @@ from analysis_lib.questions.cache import CACHE, cached
 from analysis_lib.questions.contrasts import as_estimate, mean_gap, share_left, smallest_mean
 from analysis_lib.questions.gap import gap_table
 from analysis_lib.questions.permutation import control_forest
+from analysis_lib.questions.permuted import permuted_predictions
 from analysis_lib.questions.shares import shift_table
 from analysis_lib.questions.structure import erasure_table, identity_table
 from analysis_lib.questions.verdicts import Estimate
 
-__all__ = ["gap_estimates", "permuted_predictions", "structure_estimates"]
+__all__ = ["gap_estimates", "structure_estimates"]
 
 STUDIED = ("DEFault", "DeepFD")
 IDENTITY_SETS = {
@@ -93,6 +91,8 @@ def gap_estimates(
     return {
         "gap": as_estimate(mean_gap(headline, "E1", "E4", **both)),
         "gap, replicates together": as_estimate(mean_gap(headline, "E2", "E4", **both)),
+        "gap, DEFault": pooled("DEFault", "total"),
+        "gap, DeepFD": pooled("DeepFD", "total"),
         "gap of DEFault": pooled("DEFault", "total"),
         "gap of DeepFD": pooled("DeepFD", "total"),
         "gap at every window": as_estimate(smallest_mean(by_window)),
@@ -137,9 +137,12 @@ def structure_estimates(
     six = select_runs(corpus.runs, FAULT_CLASSES_6)
     with_healthy = select_runs(corpus.runs, FAULT_CLASSES_6, healthy=True)
     options = {"random_state": random_state, "n_jobs": n_jobs}
-    mine = headline[headline["technique"] == "DEFault"].groupby("strategy")
-    score = {s: by_program(p)["score"] for s, p in mine}
-    contrast = (score["E2"] - score["E4"]) - (score["E1"] - score["E2"])
+    contrast = {}
+    for technique in STUDIED:
+        mine = headline[headline["technique"] == technique].groupby("strategy")
+        score = {s: by_program(p)["score"] for s, p in mine}
+        contrast[technique] = (score["E2"] - score["E4"]) - (score["E1"] - score["E2"])
+    both = sum(contrast.values()) / len(contrast)
     small = control_forest(trees)
     sets = {name: extract(corpus, of, window=window) for name, of in IDENTITY_SETS.items()}
     x = sets["DEFault"].loc[six["run_id"]]
@@ -169,59 +172,11 @@ def structure_estimates(
         "most is left, by run": as_estimate(share_left(plain, by_run, **drawn)),
         "most is left, by configuration": as_estimate(share_left(plain, by_unit, **drawn)),
         "features know the program": as_estimate(known, "accuracy", minus=known["chance"]),
-        "programs further apart": as_estimate(ratio, "ratio")._replace(
-            programs=int(known["programs"])
+        "programs further apart": as_estimate(
+            ratio.to_dict() | {"programs": known["programs"]}, "ratio"
         ),
-        "structure": as_estimate(t_interval(contrast)),
+        "structure": as_estimate(t_interval(both)),
+        "structure, DEFault": as_estimate(t_interval(contrast["DEFault"])),
+        "structure, DeepFD": as_estimate(t_interval(contrast["DeepFD"])),
         "structure is used": as_estimate(erased, "change"),
     }
-
-
-def permuted_predictions(
-    features: pd.DataFrame,
-    runs: pd.DataFrame,
-    label: str,
-    *,
-    unit: str,
-    technique: Any,
-    repeats: int = 3,
-    strategy: str = "E1",
-    random_state: int = 0,
-    n_jobs: int = 1,
-) -> pd.DataFrame:
-    """Predict labels that were permuted inside programs.
-
-    Parameters
-    ----------
-    features : DataFrame indexed by run_id
-    runs : DataFrame
-        run_id, program, configuration and the label.
-    label : str
-    unit : {"nothing", "run", "configuration"}
-        What is permuted; nothing is predicted once.
-    technique : estimator, Technique or str
-    repeats : int
-        Permutations, those that :func:`analysis_lib.questions.permutation.permutation_table`
-        begins with.
-    strategy : str, default="E1"
-    random_state, n_jobs : int
-
-    Returns
-    -------
-    DataFrame
-        repeat, program, label, predicted.
-    """
-    repeats = range(1 if unit == "nothing" else repeats)
-    found = Parallel(n_jobs=n_jobs)(
-        delayed(_permuted)(features, runs, technique, strategy, label, unit, random_state, repeat)
-        for repeat in repeats
-    )
-    return pd.concat(found, ignore_index=True)
-
-
-def _permuted(features, runs, technique, strategy, label, unit, random_state, repeat):
-    if unit != "nothing":
-        runs = permute_within_program(runs, label, unit=unit, random_state=random_state + repeat)
-    found = cross_predict(features, runs, technique, strategy, label, random_state=random_state)
-    columns = ["program", "label", "predicted"]
-    return found[columns].astype(str).assign(repeat=repeat)

@@ -238,7 +238,7 @@ def mismatch_estimates(
         "optimizer on unseen programs": as_estimate(alone["unseen"]),
         "optimizer, seen over unseen": as_estimate(alone["difference"]),
         "optimizer, pooled": as_estimate(pooled_auc(rows, programs, **columns)),
-        "optimizer over accuracies": as_estimate(added)._replace(p_value=np.nan),
+        "optimizer over accuracies": as_estimate(added.drop("p_value")),
         "coefficients": as_estimate(agreement),
         "threshold": as_estimate(rate_spread(runs, hit, random_state=random_state)),
     }

@@ -15,7 +15,6 @@ not testable the study's number is not known, or describes its corpus alone
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from analysis_lib.errors import InputError, unknown
 
@@ -28,7 +27,8 @@ LEVEL = 0.05
 """A test that goes with an interval counts below this p-value."""
 
 
-class Estimate(NamedTuple):
+@dataclass(frozen=True)
+class Estimate:
     """Our estimate of what a claim is about.
 
     Attributes

@@ -2,11 +2,17 @@
 
 import math
 
+import nbformat
+import pandas as pd
 import pytest
 
+from analysis_lib import ROOT
 from analysis_lib.errors import InputError
 from analysis_lib.published import PUBLISHED, TABLE_VII
-from analysis_lib.questions.claims import CLAIMS, Claim, claims_table, judge, rule, verdict
+from analysis_lib.questions import CHAPTERS, CLAIMS, QUESTIONS, useful
+from analysis_lib.questions.claims import claims_table, judge, verdict_counts
+from analysis_lib.questions.mismatch_claim import GUESSING, only_on_seen
+from analysis_lib.questions.verdicts import Claim, Estimate, rule, verdict
 
 
 @pytest.mark.parametrize(
@@ -15,9 +21,15 @@ from analysis_lib.questions.claims import CLAIMS, Claim, claims_table, judge, ru
         (0.1, 0.3, "greater", "confirmed"),
         (-0.1, 0.3, "greater", "unresolved"),
         (-0.3, -0.1, "greater", "contradicted"),
+        (-0.1, 0.04, "greater", "contradicted"),
+        (0.01, 0.04, "greater", "confirmed"),
         (0.0, 0.3, "greater", "unresolved"),
         (-0.3, -0.1, "less", "confirmed"),
-        (0.1, 0.3, "less", "contradicted"),
+        (-0.04, 0.1, "less", "contradicted"),
+        (-0.1, 0.1, "less", "unresolved"),
+        (-0.1, 0.04, "not greater", "confirmed"),
+        (-0.1, 0.06, "not greater", "unresolved"),
+        (0.01, 0.04, "not greater", "contradicted"),
         (0.1, 0.3, "equal", "confirmed"),
         (0.1, 0.15, "equal", "contradicted"),
         (0.25, 0.3, "equal", "contradicted"),
@@ -36,8 +48,60 @@ def test_verdicts(low, high, direction, word):
     assert shifted == word
 
 
+def test_without_a_margin_only_the_wrong_side_contradicts():
+    assert verdict(-0.03, -0.1, 0.04, direction="greater") == "unresolved"
+    assert verdict(-0.2, -0.3, -0.1, direction="greater") == "contradicted"
+    assert verdict(0.2, 0.1, 0.3, direction="less") == "contradicted"
+
+
+def test_a_test_that_goes_with_the_interval_must_agree():
+    options = {"direction": "greater"}
+    assert verdict(0.2, 0.1, 0.3, **options, p_value=0.04) == "confirmed"
+    assert verdict(0.2, 0.1, 0.3, **options, p_value=0.06) == "unresolved"
+    assert verdict(-0.2, -0.3, -0.1, **options, p_value=0.06) == "unresolved"
+
+
+@pytest.mark.parametrize("p_value", [0.01, 0.2])
+@pytest.mark.parametrize("low", [-0.3, -0.05, 0.02])
+@pytest.mark.parametrize("width", [0.04, 0.1, 0.4])
+def test_the_verdict_on_a_detector_is_that_of_its_chapter(low, width, p_value):
+    high = low + width
+    resolved = p_value < 0.05 and not low <= 0 <= high
+    row = {"high": high, "verdict": ("above" if low > 0 else "below") if resolved else "unresolved"}
+    word = verdict((low + high) / 2, low, high, direction="greater", margin=0.1, p_value=p_value)
+    assert word == useful(row)
+
+
+@pytest.mark.parametrize(
+    ("seen", "unseen", "word"),
+    [
+        ([0.8, 0.82, 0.78], [0.5, 0.51, 0.49], "confirmed"),
+        ([0.8, 0.82, 0.78], [0.7, 0.72, 0.68], "contradicted"),
+        ([0.51, 0.52, 0.5], [0.5, 0.51, 0.49], "contradicted"),
+    ],
+)
+def test_the_three_claims_on_optimizer_features_make_up_that_of_their_chapter(seen, unseen, word):
+    scores = pd.DataFrame(
+        {"technique": "optimizer", "window": 5, "strategy": s, "program": p, "auc": a}
+        for s, values in (("E2", seen), ("E4", unseen))
+        for p, a in zip("abc", values, strict=True)
+    )
+    found = only_on_seen(scores, base=GUESSING, technique="optimizer", window=5)
+    table = claims_table()
+    words = []
+    names = ("optimizer on seen programs", "optimizer on unseen programs")
+    for part, name in zip(("seen", "unseen"), names, strict=True):
+        claim, i = table.loc[name], found[part]
+        options = {"direction": claim["direction"], "margin": claim["margin"]}
+        words.append(verdict(i.estimate, i.low, i.high, **options))
+    assert found["verdict"] == word
+    assert (words == ["confirmed", "confirmed"]) == (word == "confirmed")
+    assert ("contradicted" in words) == (word == "contradicted")
+
+
 def test_what_is_missing_is_not_testable_and_what_is_wrong_is_refused():
     assert verdict(math.nan, math.nan, math.nan, 0.19, "equal") == "not testable"
+    assert verdict(3.0, math.nan, math.nan, 3.0, "equal") == "not testable"
     with pytest.raises(InputError, match="not between"):
         verdict(0.5, 0.1, 0.2, direction="greater")
     with pytest.raises(InputError, match="published"):
@@ -50,26 +114,27 @@ def test_what_is_missing_is_not_testable_and_what_is_wrong_is_refused():
     "wrong",
     [
         {},
-        {"quantity": "q", "why_not": "both"},
         {"quantity": "q", "direction": "equal"},
         {"quantity": "q", "direction": "negligible"},
+        {"quantity": "q", "direction": "not greater"},
         {"quantity": "q", "direction": "up"},
     ],
 )
 def test_claims_that_cannot_be_decided_are_refused(wrong):
     with pytest.raises(InputError):
-        Claim("x", "text", "where", **wrong)
+        Claim("x", "gap", "text", "where", **wrong)
 
 
 def test_every_published_number_is_in_a_claim():
-    numbers = {c.published for c in CLAIMS} | {c.null for c in CLAIMS}
-    assert {
-        PUBLISHED[k] for k in ("traces", "programs", "gap", "permuted", "unpermuted")
-    } <= numbers
-    assert PUBLISHED["exploding at once"] in numbers
-    assert {row["unstable"] for row in TABLE_VII} <= numbers
+    numbers = {c.published for c in CLAIMS}
+    names = ("traces", "programs", "gap", "permuted", "unpermuted", "exploding at once")
+    assert {PUBLISHED[k] for k in names} <= numbers
+    share = PUBLISHED["unstable"] / PUBLISHED["curvature traces"]
+    calm, wild, third = TABLE_VII
+    assert {share, wild["unstable"], third["unstable"], wild["median_hvp"]} <= numbers
+    assert {calm["unstable"] - share, calm["mismatch"] - wild["mismatch"]} <= numbers
     figures = " ".join(c.where for c in CLAIMS)
-    for name in ("2", "3b", "5a", "6", "7", "9", "10", "11", "13"):
+    for name in ("2", "3a", "3b", "5a", "6", "7", "9", "10", "11", "13"):
         assert f"Fig. {name}" in figures
     assert "Table VII" in figures
 
@@ -78,27 +143,64 @@ def test_claims_have_names_of_their_own_and_say_how_they_are_decided():
     table = claims_table()
     assert table.index.is_unique and len(table) == len(CLAIMS)
     assert table["rule"].str.len().min() > 20
-    tested = table[table["why_not"] == ""]
-    assert (tested["notebook"] != "").all() and (tested["quantity"] != "").all()
-    assert rule(next(c for c in CLAIMS if c.id == "gap")).startswith(
-        "confirmed if the interval holds 0.19 and not 0"
+    assert list(dict.fromkeys(table["question"])) == list(QUESTIONS) == list(CHAPTERS)
+    known = {c.id: c for c in CLAIMS}
+    assert rule(known["gap"]) == (
+        "confirmed if the interval holds 0.19 and not 0, contradicted if it leaves out 0.19"
     )
+    assert rule(known["structure is used"]) == (
+        "confirmed if the whole interval is below 0, contradicted if it is above 0"
+    )
+    assert rule(known["curvature as a warning"]).endswith("contradicted if it is below 0.1")
 
 
-def test_judging_needs_exactly_the_testable_claims():
+def test_what_a_claim_points_to_is_in_its_chapter():
+    for question, chapter in CHAPTERS.items():
+        notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
+        labels = {
+            c.metadata.get("mystnb", {}).get("figure", {}).get("name") for c in notebook.cells
+        }
+        sources = "\n".join(cell.source for cell in notebook.cells)
+        for claim in CLAIMS:
+            if claim.question == question and claim.shown:
+                assert claim.shown in labels or f'name="{claim.shown}"' in sources, claim.shown
+
+
+def test_judging_needs_exactly_the_claims_with_a_quantity():
     claims = (
-        Claim("a", "there is a gap", "Fig. 1", "E1 - E4"),
-        Claim("b", "it is 0.2", "Fig. 1", "E1 - E4", "equal", 0.2),
-        Claim("c", "a figure", "Fig. 2", why_not="unknown values"),
+        Claim("a", "gap", "there is a gap", "Fig. 1", "E1 - E4"),
+        Claim("b", "gap", "it is 0.2", "Fig. 1", "E1 - E4", "equal", 0.2),
+        Claim("c", "corpus", "a figure", "Fig. 2", why_not="unknown values"),
+        Claim("d", "corpus", "a count", "abstract", "runs", published=7, why_not="theirs"),
+        Claim("e", "gap", "never seen", "abstract", "share"),
     )
-    table = judge({"a": (0.1, 0.05, 0.15), "b": (0.1, 0.05, 0.15)}, claims)
+    ours = {"a": Estimate(0.1, 0.05, 0.15, 9, 0.2), "b": (0.1, 0.05, 0.15), "d": (8.0,)}
+    table = judge({**ours, "e": Estimate()}, claims)
     assert table["verdict"].to_dict() == {
-        "a": "confirmed",
+        "a": "unresolved",
         "b": "contradicted",
         "c": "not testable",
+        "d": "not testable",
+        "e": "not testable",
     }
-    assert math.isnan(table.loc["c", "estimate"]) and table.loc["b", "published"] == 0.2
-    with pytest.raises(InputError, match="without an estimate: b"):
-        judge({"a": (0.1, 0.05, 0.15)}, claims)
-    with pytest.raises(InputError, match="no testable claim: c"):
-        judge({k: (0.1, 0.05, 0.15) for k in "abc"}, claims)
+    assert math.isnan(table.loc["c", "estimate"]) and table.loc["d", "estimate"] == 8
+    assert table["reason"].to_dict() == {
+        "a": "",
+        "b": "",
+        "c": "unknown values",
+        "d": "theirs",
+        "e": "no run of our corpus tells",
+    }
+    counts = verdict_counts(table)
+    assert list(counts.index) == ["gap", "corpus", "all"]
+    assert counts.loc["all"].to_dict() == {
+        "confirmed": 0,
+        "contradicted": 1,
+        "unresolved": 1,
+        "not testable": 3,
+        "claims": 5,
+    }
+    with pytest.raises(InputError, match="without an estimate: b, e"):
+        judge({"a": (0.1, 0.05, 0.15), "d": (8.0,)}, claims)
+    with pytest.raises(InputError, match="no measured claim: c"):
+        judge({k: (0.1, 0.05, 0.15) for k in "abcde"}, claims)
