@@ -169,7 +169,7 @@ def plot_feature_plane(
             label=group,
         )
     chosen = shares[shares["channel"].isin(list(named))].sort_values("fault_total")
-    middle = shares["program_total"].median()
+    middle = shares["program_total"].max() / 2
     step = 0.04 * (shares["fault_total"].max() - min(0, shares["fault_total"].min()))
     height = float("-inf")
     for row in chosen.itertuples():
