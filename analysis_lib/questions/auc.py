@@ -19,7 +19,7 @@ import pandas as pd
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation import Interval
 from analysis_lib.evaluation.scores import MIN_RUNS
-from analysis_lib.questions.ranking import bootstrap_programs
+from analysis_lib.questions.ranking import auc_by_program, bootstrap_programs
 
 __all__ = ["auc_within_folds", "pooled_auc"]
 
@@ -59,23 +59,13 @@ def auc_within_folds(
     """
     table = _checked(predictions, positive, score)
     units = [c for c in ("repeat", "fold") if c in predictions]
-    for column in units:
-        table[column] = predictions[column].to_numpy()
-    table["rank"] = table.groupby(["program", *units])["score"].rank()
-    table["rank"] *= table["positive"]
-    cells = table.groupby(["program", *units]).agg(
-        positives=("positive", "sum"), runs=("positive", "size"), ranks=("rank", "sum")
-    )
-    cells["negatives"] = cells["runs"] - cells["positives"]
-    cells["pairs"] = cells["positives"] * cells["negatives"]
-    least = cells["positives"] * (cells["positives"] + 1) / 2
-    cells["ordered"] = (cells["ranks"] - least).where(cells["negatives"] > 0, 0.0)
-    sums = cells.groupby("program")[["positives", "negatives", "pairs", "ordered"]].sum()
-    repeats = predictions["repeat"].nunique() if "repeat" in predictions else 1
-    sums[["positives", "negatives"]] //= repeats
-    enough = (sums[["positives", "negatives"]] >= min_runs).all(axis=1) & (sums["pairs"] > 0)
-    sums["auc"] = (sums["ordered"] / sums["pairs"].where(sums["pairs"] > 0)).where(enough)
-    return sums.drop(columns="ordered")
+    if units:  # every draw of the folds has models of its own
+        table["fold"] = predictions.groupby(units).ngroup().to_numpy()
+    found = auc_by_program(table)
+    counts = ["positives", "negatives"]
+    found[counts] //= predictions["repeat"].nunique() if "repeat" in predictions else 1
+    enough = (found[counts] >= min_runs).all(axis=1)
+    return found.assign(auc=found["auc"].where(enough))
 
 
 def pooled_auc(

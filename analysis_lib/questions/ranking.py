@@ -50,7 +50,7 @@ def auc_by_program(predictions: pd.DataFrame, *, min_runs: int = 1) -> pd.DataFr
     Returns
     -------
     DataFrame indexed by program
-        positives, negatives, auc (missing where undefined); sorted.
+        positives, negatives, pairs (compared), auc (missing where undefined); sorted.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def auc_by_program(predictions: pd.DataFrame, *, min_runs: int = 1) -> pd.DataFr
     least = table[["positives", "negatives"]].min(axis=1)
     enough = (least >= max(min_runs, 1)) & (table["pairs"] > 0)
     auc = (table["ordered"] / table["pairs"].where(enough)).astype(float)
-    return table[["positives", "negatives"]].assign(auc=auc)
+    return table[["positives", "negatives", "pairs"]].assign(auc=auc)
 
 
 def pooled_ranking(predictions: pd.DataFrame) -> pd.Series:
