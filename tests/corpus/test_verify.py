@@ -97,6 +97,7 @@ DAMAGE = {
     "NaN loss": ("C08", table(PART, at(some_ok, train_loss=np.nan))),
     "infinite norm": ("C08", table(PART, at(some_ok, weight_norm=np.inf))),
     "NaN channel": ("C08", table(PART, at(some_ok, hvp_norm=np.nan))),
+    "NaN kappa": ("C08", table(PART, at(some_ok, kappa=np.nan))),
     "no effect": ("C09", table("runs.parquet", twins)),
     "killed healthy": ("C10", table("runs.parquet", at(operator("healthy"), killed=True))),
     "labelled survivor": ("C10", table("runs.parquet", at(operator("HBS"), label="Loop"))),
