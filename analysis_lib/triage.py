@@ -46,7 +46,7 @@ class TriageRule(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     n_clusters_ : int
-    centers_ : ndarray of shape (n_clusters_, n_features)
+    centers_ : ndarray of shape (k, n_features)
         In log10 units, in falling order of their size.
     shares_ : dict of int to float
         Share of unstable training runs by group. The group -1 has share 1 if training had no

@@ -21,8 +21,9 @@ __all__ = ["difference", "reproduce"]
 def difference(one: pd.DataFrame, two: pd.DataFrame) -> pd.Series:
     """Return the largest relative difference of two traces by channel.
 
-    max over snapshots of |a - b| / max(|a|, |b|), which lies in [0, 2]; 0 where both are missing or
-    both the same infinity, 2 where only one is finite. Traces of different length differ by 2.
+    max over snapshots of ``|a - b| / max(|a|, |b|)``, which lies in [0, 2]; 0 where both are
+    missing or both the same infinity, 2 where only one is finite. Traces of different
+    length differ by 2.
 
     Parameters
     ----------

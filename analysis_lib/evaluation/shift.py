@@ -22,7 +22,7 @@ CHUNK = 1024
 
 
 def mmd_squared(x: np.ndarray, y: np.ndarray, *, bandwidth: float) -> float:
-    """Return the unbiased estimate of MMD² under the kernel exp(-|x - y|² / (2 bandwidth²)).
+    """Return the unbiased estimate of MMD² under the kernel ``exp(-|x - y|² / (2 bandwidth²))``.
 
     Parameters
     ----------

@@ -12,18 +12,18 @@ __all__ = ["AutoTrainer"]
 class AutoTrainer(RuleBasedDetector):
     """AutoTrainer: five training problems, judged by gradients and accuracy.
 
-    =================== ============================================================ ============
-    symptom             rule                                                         category
-    =================== ============================================================ ============
+    =================== =============================================================== ============
+    symptom             rule                                                            category
+    =================== =============================================================== ============
     explode             a loss, weight or gradient is not finite, or valid loss >= 1e5;
-                        or unsatisfactory and first / last gradient norm > 70        Activation
-    dying_relu          unsatisfactory and >= 70 % of the gradient entries are 0     Activation
+                        or unsatisfactory and first / last gradient norm > 70           Activation
+    dying_relu          unsatisfactory and >= 70 % of the gradient entries are 0        Activation
     vanish              unsatisfactory and first / last gradient norm < 1e-3 and
-                        first < 1e-4                                                 Activation
-    slow_convergence    no gain of an epoch in train or valid accuracy reaches 0.01  Optimization
+                        first < 1e-4                                                    Activation
+    slow_convergence    no gain of an epoch in train or valid accuracy reaches 0.01     Optimization
     oscillating_loss    satisfactory, and accuracy swings >= 0.03 make up 20 % of
-                        the epochs                                                   Optimization
-    =================== ============================================================ ============
+                        the epochs                                                      Optimization
+    =================== =============================================================== ============
 
     Unsatisfactory: best train and best validation accuracy below ``theta``, or slow convergence.
     Rules on accuracy act once 30 % of the planned epochs are done, and what was once found stays

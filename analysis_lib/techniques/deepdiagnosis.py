@@ -11,26 +11,25 @@ __all__ = ["DeepDiagnosis"]
 class DeepDiagnosis(RuleBasedDetector):
     """DeepDiagnosis: eight symptoms per epoch, and a decision tree from symptom to repair.
 
-    =================== ================================================= =======================
-    symptom             rule                                              category, if neither
-                                                                          weights nor rate are odd
-    =================== ================================================= =======================
-    numerical_forward   activations not finite or with mean 0             Activation (W, R)
-    dead_node           >= 70 % of a rectifier's outputs <= 0 at the last
-                        visible epoch                                     Activation (W, R)
-    saturated           > 50 % of an activation's inputs beyond +-5, at
-                        every 5th epoch                                   Activation (W, R)
-    unchanged_forward   mean activation equal over 5 epochs               Optimization (W, R)
-    invalid_loss        train loss not finite                             Optimization (R)
-    loss_not_decreasing train loss equal over 5 epochs                    Optimization (W, R)
-    invalid_accuracy    train accuracy infinite or 0                      Optimization (R)
-    accuracy_not_increasing train accuracy equal over 20 epochs           Optimization (W, R)
-    numerical_gradient  gradient not finite or with mean 0                Loss
-    vanishing_gradient  mean gradient magnitude < 1e-7                    Layer (R)
-    numerical_weights   weights not finite or with mean 0                 Activation (W, R)
+    ======================= ================================================= ======================
+    symptom                 rule                                              category (see below)
+    ======================= ================================================= ======================
+    numerical_forward       activations not finite or with mean 0             Activation (W, R)
+    dead_node               >= 70 % of a rectifier's outputs <= 0 at the last
+                            visible epoch                                     Activation (W, R)
+    saturated               > 50 % of an activation's inputs beyond +-5, at
+                            every 5th epoch                                   Activation (W, R)
+    unchanged_forward       mean activation equal over 5 epochs               Optimization (W, R)
+    invalid_loss            train loss not finite                             Optimization (R)
+    loss_not_decreasing     train loss equal over 5 epochs                    Optimization (W, R)
+    invalid_accuracy        train accuracy infinite or 0                      Optimization (R)
+    accuracy_not_increasing train accuracy equal over 20 epochs               Optimization (W, R)
+    numerical_gradient      gradient not finite or with mean 0                Loss
+    vanishing_gradient      mean gradient magnitude < 1e-7                    Layer (R)
+    numerical_weights       weights not finite or with mean 0                 Activation (W, R)
     unchanged_gradient,
-    unchanged_weights   mean gradient or weight equal over 5 epochs       Optimization (W, R)
-    =================== ================================================= =======================
+    unchanged_weights       mean gradient or weight equal over 5 epochs       Optimization (W, R)
+    ======================= ================================================= ======================
 
     (W): Weights if the variance of the weights is below 1e-5 or above 10. (R): Hyperparameter if
     the update over the weights is outside 1e-5 ... 1e-1. W comes first.

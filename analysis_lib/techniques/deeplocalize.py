@@ -11,17 +11,17 @@ __all__ = ["DeepLocalize"]
 class DeepLocalize(RuleBasedDetector):
     """DeepLocalize: layer outputs, weights and gradients that are not numbers, 0 or constant.
 
-    =================== ==================================================== ====================
-    symptom             rule                                                 category
-    =================== ==================================================== ====================
-    forward             activations not finite; their mean 0 in at least
-                        half of the epochs so far, or equal over 5 epochs    Activation
-    weights             the same of the weights                              Weights
-    invalid_loss        train loss not finite                                Loss
-    invalid_accuracy    train accuracy infinite                              Loss
-    model_does_not_learn train loss or train accuracy equal over 5 epochs    Optimization
-    delta_weights       the rule of ``forward``, of the gradients            Loss
-    =================== ==================================================== ====================
+    ==================== ==================================================== ====================
+    symptom              rule                                                 category
+    ==================== ==================================================== ====================
+    forward              activations not finite; their mean 0 in at least
+                         half of the epochs so far, or equal over 5 epochs    Activation
+    weights              the same of the weights                              Weights
+    invalid_loss         train loss not finite                                Loss
+    invalid_accuracy     train accuracy infinite                              Loss
+    model_does_not_learn train loss or train accuracy equal over 5 epochs     Optimization
+    delta_weights        the rule of ``forward``, of the gradients            Loss
+    ==================== ==================================================== ====================
 
     Parameters
     ----------
