@@ -5,7 +5,9 @@ import re
 import pytest
 import torch
 
-from analysis_lib import ROOT
+from analysis_lib import ROOT, load_corpus
+from analysis_lib.evaluation import evaluation_gap, run_study
+from analysis_lib.labels import FAULT_CLASSES_4, select_runs
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -37,3 +39,25 @@ def test_there_are_snippets():
 def test_every_file_it_links_exists():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", README)
     assert links and not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_its_table_is_what_the_shipped_corpus_says():
+    corpus = load_corpus()
+    runs = select_runs(corpus.runs, FAULT_CLASSES_4)
+    predictions = run_study(
+        corpus,
+        runs,
+        label="label",
+        techniques=["DEFault"],
+        windows=[5],
+        strategies=["E1", "E4"],
+        repeats=3,
+        n_jobs=2,
+    )
+    gap = evaluation_gap(predictions)
+    scores = gap.scores["pooled_balanced_accuracy"]
+    total = gap.decomposition.loc[("pooled_balanced_accuracy", "total")]
+    assert (
+        f"| DEFault | {scores['E1']:.3f} | {scores['E4']:.3f} "
+        f"| {total['estimate']:.3f} [{total['low']:.3f}, {total['high']:.3f}] |"
+    ) in README
