@@ -67,7 +67,9 @@ class Gap:
     scores : DataFrame indexed by strategy
         program_macro_recall, pooled_balanced_accuracy, worst_quartile, chance, programs, runs.
     decomposition : DataFrame indexed by (metric, part)
-        first, second (strategies), estimate, low, high, p_value, programs.
+        first, second (strategies), estimate, low, high, p_value, programs; wide_low, wide_high: for
+        program-macro recall, the interval that also allows for other training programs, by
+        Nadeau and Bengio's correction.
     by_program : DataFrame indexed by program
         The score under every strategy and the difference of every part.
     """
@@ -136,7 +138,8 @@ def evaluation_gap(
 
     For program-macro recall the estimate is the mean of the per-program differences, with
     Student's interval over programs and a sign-flip test; for pooled balanced accuracy the
-    difference of the pooled scores, with a bootstrap over programs.
+    difference of the pooled scores, with a bootstrap over programs. Both are conditional on the
+    trained models; the wide interval is not.
 
     Parameters
     ----------
@@ -190,7 +193,14 @@ def evaluation_gap(
         row = {"part": part, "first": first, "second": second}
         interval = t_interval(table[part], level=level)
         p_value = sign_flip_test(table[part], random_state=random_state)
-        macro.append({"metric": "program_macro_recall"} | row | _fields(interval, p_value))
+        n = interval.n
+        wide = t_interval(table[part], level=level, overlap=1 / (n - 1) if n > 1 else 0.0)
+        macro.append(
+            {"metric": "program_macro_recall"}
+            | row
+            | _fields(interval, p_value)
+            | {"wide_low": wide.low, "wide_high": wide.high}
+        )
         interval = cluster_bootstrap(
             given[first],
             given[second],

@@ -3,7 +3,9 @@
 Runs of one program are alike, so an interval from resampled runs is far too narrow. Everything
 here works on one number per program, or resamples whole programs. Intervals are conditional on the
 trained models: programs share training runs, and no unbiased variance of a cross-validated score
-exists (Bengio and Grandvalet, JMLR 2004).
+exists (Bengio and Grandvalet, JMLR 2004). In simulated worlds of 24 programs a plain interval of
+E2 - E4 covers the mean over repeated studies, models included, in 85 to 96 % of them, instead of
+95 %; ``t_interval(..., overlap=1 / (n - 1))`` widens it for that, to 96 to 99 %.
 """
 
 from collections.abc import Sequence
@@ -56,16 +58,21 @@ class Interval:
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}] ({share}, n = {self.n})"
 
 
-def t_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
+def t_interval(values: Sequence[float], *, level: float = 0.95, overlap: float = 0.0) -> Interval:
     """Return the mean over programs with Student's interval.
 
-    mean +- t(1 - alpha / 2, n - 1) * s / sqrt(n).
+    mean +- t(1 - alpha / 2, n - 1) * s * sqrt(1 / n + overlap).
 
     Parameters
     ----------
     values : array-like of shape (n_programs,)
         One number per program; missing ones are left out.
     level : float, default=0.95
+    overlap : float, default=0.0
+        Tested programs over training programs of a fold, 1 / (n - 1) where one program is held out
+        at a time: allows for models that would have been others on other programs, by the
+        correction of Nadeau and Bengio (Machine Learning 52, 2003). 0 is conditional on the
+        trained models.
 
     Returns
     -------
@@ -75,18 +82,24 @@ def t_interval(values: Sequence[float], *, level: float = 0.95) -> Interval:
     Raises
     ------
     InputError
-        If there is no value, one is infinite, or the level is not between 0 and 1.
+        If there is no value, one is infinite, the level is not between 0 and 1, or the overlap is
+        negative.
 
     Examples
     --------
     >>> print(t_interval([0.1, 0.2, 0.3]))
     0.200 [-0.048, 0.448] (95 %, n = 3)
+    >>> print(t_interval([0.1, 0.2, 0.3], overlap=1 / 2))
+    0.200 [-0.193, 0.593] (95 %, n = 3)
     """
     x = _values(values, level)
+    if not overlap >= 0:
+        raise InputError(f"overlap is {overlap}; it is a ratio of programs, 0 or more")
     mean = float(x.mean())
     if len(x) == 1:
         return Interval(mean, -np.inf, np.inf, level, 1, "t")
-    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x))
+    error = x.std(ddof=1) * np.sqrt(1 / len(x) + overlap)
+    half = stats.t.ppf((1 + level) / 2, len(x) - 1) * error
     return Interval(mean, mean - half, mean + half, level, len(x), "t")
 
 

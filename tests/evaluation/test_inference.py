@@ -192,3 +192,13 @@ def test_smallest_resolvable_gap_refuses_nonsense():
     for arguments in ({"sd": -1, "n": 5}, {"sd": 1, "n": 1}, {"sd": 1, "n": 5, "power": 0.01}):
         with pytest.raises(InputError, match="need sd >= 0"):
             smallest_resolvable_gap(**arguments)
+
+
+def test_overlap_widens_by_the_correction_of_nadeau_and_bengio():
+    values = np.random.default_rng(0).normal(size=20)
+    plain, wide = t_interval(values), t_interval(values, overlap=1 / 19)
+    assert wide.estimate == plain.estimate
+    ratio = (wide.high - wide.low) / (plain.high - plain.low)
+    assert ratio == pytest.approx(np.sqrt(1 + 20 / 19))
+    with pytest.raises(InputError, match="overlap is -1"):
+        t_interval(values, overlap=-1)
