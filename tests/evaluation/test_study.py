@@ -23,7 +23,9 @@ SET = FeatureSet(
     "the features of the world",
 )
 TREE = Technique("tree", SET, lambda seed: DecisionTreeClassifier(random_state=seed), "")
-STUMP = Technique("stump", SET, lambda seed: DecisionTreeClassifier(max_depth=1), "")
+STUMP = Technique(
+    "stump", SET, lambda seed: DecisionTreeClassifier(max_depth=1, random_state=seed), ""
+)
 
 
 @pytest.fixture
