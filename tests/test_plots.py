@@ -1,5 +1,7 @@
 """Figures show the data they are given, in the project's colours."""
 
+from types import SimpleNamespace
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -134,6 +136,24 @@ def test_strategies_are_points_in_rows_of_their_own(scores):
     assert y[0][0] < y[1][0] < 0.5 < y[0][1]
 
 
+def test_e4_in_groups_stands_beside_e4(scores):
+    rows = pd.DataFrame(
+        {
+            "technique": "t",
+            "strategy": ["E4", "E4", "E6"],
+            "held_out": ["one", "groups", "groups"],
+            "score": [0.6, 0.5, 0.3],
+        }
+    )
+    ax = plots.plot_strategies(rows)
+    points = {c.get_label(): c[0] for c in ax.containers}
+    assert list(points) == ["E4 programs", "E4 programs, in groups", "E6 operators"]
+    assert [p.get_xdata()[0] for p in points.values()] == [0.6, 0.5, 0.3]
+    assert len({p.get_ydata()[0] for p in points.values()}) == 3
+    assert points["E4 programs, in groups"].get_markerfacecolor() == "white"
+    assert points["E6 operators"].get_markerfacecolor() != "white"
+
+
 def test_flags_stack_to_one_per_class():
     flags = pd.DataFrame(
         {"technique": list("aab"), "label": ["x", "y", "x"], "right": [0.2, 0.5, 0.1]}
@@ -183,6 +203,25 @@ def test_traces_have_a_panel_per_channel_and_a_line_per_run():
     assert (left.get_yscale(), right.get_yscale()) == ("log", "linear")
     [legend] = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["Loss", "Healthy"]
+
+
+def test_a_logarithmic_axis_ends_where_it_is_told():
+    epochs = pd.DataFrame({"run_id": "a", "epoch": [-1, 0, 1], "x": [1e-27, 1.0, 10.0]})
+    [ax] = plots.plot_traces(epochs, ["x"], log=["x"]).axes
+    assert ax.get_ylim()[0] == 1e-6
+    [ax] = plots.plot_traces(epochs, ["x"], log=["x"], smallest=1e-30).axes
+    assert ax.get_ylim()[0] < 1e-26
+
+
+def test_a_panel_says_which_program_and_what_survives():
+    runs = pd.DataFrame({"run_id": ["a", "b"], "configuration": ["p/healthy", "p/X"]})
+    epochs = pd.DataFrame({"run_id": ["a", "a", "b", "b"], "epoch": [-1, 0] * 2})
+    corpus = SimpleNamespace(runs=runs, epochs=epochs.assign(valid_metric=[0.0, 1.0, 0.0, 0.5]))
+    example = {"category": "Loss", "program": "p", "configuration": "p/X", "twin": "p/healthy"}
+    for killed, end in ((True, ""), (False, " (survives)")):
+        table = pd.DataFrame([example | {"killed": killed}], index=["X"])
+        figure = plots.plot_operators(corpus, table, {"X": "do it"})
+        assert figure.axes[0].get_title() == f"X: do it\np{end}"
 
 
 def test_tables_that_do_not_fit_are_refused(scores):

@@ -60,6 +60,9 @@ def test_the_edge_lies_before_its_bin():
     ax = plots.plot_rate_bins(rates, edge="1 or more")
     assert ax.containers[0].lines[0].get_ydata() == pytest.approx([0.1, 0.9])
     assert ax.lines[-1].get_xdata() == pytest.approx([0.5, 0.5])
+    ax = plots.plot_rate_bins(rates.assign(runs=[1200, 7]), ax=plt.subplots()[1])
+    ticks = [text.get_text() for text in ax.get_xticklabels()]
+    assert ticks == ["below 1\nchi: 1,200", "1 or more\nchi: 7"]
 
 
 def test_profiles_have_a_panel_per_view():

@@ -1,5 +1,6 @@
 """The study's claims beside our estimates."""
 
+from textwrap import fill
 from types import MappingProxyType
 
 import matplotlib.pyplot as plt
@@ -29,92 +30,147 @@ VERDICT_MARKERS = MappingProxyType(
 
 HOLLOW = ("unresolved", "not testable")
 POINTERS = {"greater": ">", "less": "<", "not greater": "<", "negligible": "o"}
+AXES = {
+    "score": "distance from no effect, in score or area",
+    "share": "distance from no effect, in share",
+    "ratio": "distance from no effect, ratio minus one",
+    "decades": "distance from no effect, in powers of ten",
+}
+WIDTH = 74
+LINE = 0.15
+"""Characters per line of a label, and inches per line."""
 
 
 def plot_claims(
     judged: pd.DataFrame,
     *,
+    verdicts: pd.Series | None = None,
     titles: dict[str, str] | None = None,
-    limit: float = 1.0,
-    ax: plt.Axes | None = None,
-) -> plt.Axes:
-    """Draw our estimates as a forest, with what the study published and where its claims point.
+    further: str = "Further tests, not claimed by the study",
+) -> np.ndarray:
+    """Draw our estimates as forests, with what the study published and where its claims point.
 
-    Every quantity is drawn as its distance from the value without an effect, so that quantities of
-    different kinds share the line at 0. The values themselves stand at the right.
+    There is a panel for each question and unit, with a range of its own, and two more for tests
+    that are ours. A quantity is drawn as its distance from the value without an effect, which the
+    dotted line marks; the values themselves stand at the right. A claim with several readings has
+    its text as a heading, with its verdict. An estimate that a panel has already is not repeated,
+    and what is not testable is left out.
 
     Parameters
     ----------
-    judged : DataFrame indexed by claim
-        As :func:`analysis_lib.questions.claims.judge` returns it; claims without an interval are
-        left out.
+    judged : DataFrame indexed by reading
+        As :func:`analysis_lib.questions.claims.judge` returns it.
+    verdicts : Series indexed by claim, optional
+        The verdict on every claim, as :func:`analysis_lib.questions.claims.claim_verdicts` gives
+        it; written beside claims with several readings.
     titles : dict of str to str, optional
         Heading of each question; by default the question itself.
-    limit : float, default=1
-        The axis ends at plus and minus this; an interval that goes on ends there with an arrow,
-        and an estimate beyond stands beside the arrow.
-    ax : Axes, optional
+    further : str
+        Heading of the tests that are ours.
 
     Returns
     -------
-    Axes
+    ndarray of Axes
     """
-    columns = ["question", "direction", "published", "null", "estimate", "low", "high"]
-    need(judged, [*columns, "form", "verdict"], "plot_claims")
-    rows = judged[judged["low"].notna()]
+    columns = ["question", "reads", "text", "reading", "further", "unit", "direction", "published"]
+    columns += ["null", "estimate", "low", "high", "ours", "verdict"]
+    need(judged, columns, "plot_claims")
+    rows = judged[judged["low"].notna() & (judged["verdict"] != "not testable")]
     if rows.empty:
         raise InputError("plot_claims got no claim with an interval")
-    names, heights, y = [], {}, 0.0
-    for question, part in rows.groupby("question", sort=False):
-        names.append((y, (titles or {}).get(question, question), True))
-        for claim in part.index:
-            y += 1
-            heights[claim] = y
-            names.append((y, claim, False))
-        y += 1.4
-    if ax is None:
-        ax = plt.subplots(figsize=(8.8, 0.29 * y + 1.2))[1]
+    titles = titles or {}
+    own = rows["further"].astype(bool)
+    heading = rows["question"].map(lambda q: titles.get(q, q)).where(~own, further)
+    rows = rows.assign(heading=heading, own=own).sort_values("own", kind="stable")
+    rows = rows.drop_duplicates(["heading", "unit", "direction", "estimate", "low", "high"])
+    panels = [
+        (title, unit, _places(part, verdicts))
+        for (title, unit), part in rows.groupby(["heading", "unit"], sort=False)
+    ]
+    heights = [LINE * places[-1][0] + 0.15 for *_, places in panels]
+    figure, axes = plt.subplots(
+        len(panels),
+        1,
+        figsize=(10.4, sum(heights) + 0.65 * len(panels) + 0.6),
+        height_ratios=heights,
+        squeeze=False,
+    )
+    for place, (ax, (title, unit, places)) in enumerate(zip(axes[:, 0], panels, strict=True)):
+        _panel(ax, places, rows)
+        if place == 0 or panels[place - 1][0] != title:
+            ax.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        ax.set_xlabel(AXES[unit], fontsize=9)
+    shown = [kind for kind in VERDICT_COLORS if (rows["verdict"] == kind).any()]
+    handles = [
+        plt.Line2D([], [], ls="-", marker=VERDICT_MARKERS[k], label=k, **_marker(k)) for k in shown
+    ]
+    if rows["published"].notna().any():
+        style = {"marker": "|", "color": "black", "ms": 13, "mew": 2}
+        handles.append(plt.Line2D([], [], ls="", label="published", **style))
+    style = {"marker": ">", "color": "0.6", "ms": 5}
+    handles.append(plt.Line2D([], [], ls="", label="where the claim points", **style))
+    handles.append(plt.Line2D([], [], ls=":", color="0.4", label="no effect"))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=10)
+    return axes[:, 0]
+
+
+def _places(rows: pd.DataFrame, verdicts: pd.Series | None) -> list[tuple]:
+    """Return (height, label, reading or None) line by line; the last one is the panel's end."""
+    found, y = [], 0.0
+    for claim, part in rows.groupby("reads", sort=False):
+        several = (part["reading"] != "").any()
+        if several:
+            word = "" if verdicts is None else f" – {verdicts[claim]}"
+            text = fill(part["text"].iloc[0] + word, WIDTH)
+            found.append((y + text.count("\n") / 2, text, None))
+            y += text.count("\n") + 1.15
+        for reading, row in part.iterrows():
+            text = fill(row["reading"] if several else row["text"], WIDTH)
+            found.append((y + text.count("\n") / 2, text, reading))
+            y += text.count("\n") + 1.3
+        y += 0.5
+    return [*found, (y, "", None)]
+
+
+def _panel(ax: plt.Axes, places: list[tuple], rows: pd.DataFrame) -> None:
+    *lines, (end, *_) = places
+    drawn = rows.loc[[reading for *_, reading in lines if reading is not None]]
+    edges = drawn[["low", "high", "published"]].astype(float).sub(drawn["null"], axis=0)
+    left, right = min(0, np.nanmin(edges)), max(0, np.nanmax(edges))
+    room = 0.05 * (right - left)
     ax.axvline(0, color="0.4", linestyle=":", linewidth=1)
-    for claim, row in rows.iterrows():
-        _draw(ax, heights[claim], row, limit)
-    for kind, color in VERDICT_COLORS.items():
-        if (rows["verdict"] == kind).any():
-            style = _marker(kind, color)
-            ax.errorbar([], [], xerr=[], fmt=VERDICT_MARKERS[kind], label=kind, **style)
-    ax.plot([], [], "|", color="black", ms=13, mew=2, label="published")
-    ax.plot([], [], ">", color="0.6", ms=5, label="where the claim points")
-    ax.set_yticks([place for place, *_ in names], [name for _, name, _ in names], fontsize=10)
-    for label, (_, _, heading) in zip(ax.get_yticklabels(), names, strict=True):
-        label.set_fontweight("bold" if heading else "normal")
+    for y, _, reading in lines:
+        if reading is not None:
+            _draw(ax, y, drawn.loc[reading])
+    ax.set_yticks([y for y, *_ in lines], [text for _, text, _ in lines], fontsize=8.5)
+    for label, (*_, reading) in zip(ax.get_yticklabels(), lines, strict=True):
+        label.set_fontstyle("italic" if reading is None else "normal")
     ax.tick_params(axis="y", length=0)
-    ax.set(xlim=(-limit * 1.04, limit * 1.04), ylim=(y - 0.6, -0.8), ylabel="")
-    ax.set_xlabel("distance from no effect")
-    ax.legend(loc="lower center", bbox_to_anchor=(0.3, 1.0), ncols=3, fontsize=10)
-    return ax
+    ax.tick_params(axis="x", labelsize=9)
+    ax.grid(False, axis="y")
+    ax.set(xlim=(left - room, right + room), ylim=(end - 0.8, -0.9), ylabel="")
 
 
-def _draw(ax: plt.Axes, y: float, row: pd.Series, limit: float) -> None:
+def _draw(ax: plt.Axes, y: float, row: pd.Series) -> None:
     kind, null = row["verdict"], row["null"]
     color = VERDICT_COLORS[kind]
     place, low, high = (row[k] - null for k in ("estimate", "low", "high"))
-    ends = np.clip([low, high], -limit, limit)
-    ax.hlines(y, *ends, color=color, linewidth=1.6)
-    for end, whole, arrow in zip(ends, (low, high), "<>", strict=True):
-        if end != whole:
-            ax.plot(end, y, arrow, color=color, ms=6, clip_on=False)
-    if row["direction"] in POINTERS and kind != "not testable":
+    ax.hlines(y, low, high, color=color, linewidth=1.6)
+    if row["direction"] in POINTERS:
         ax.plot(0, y, POINTERS[row["direction"]], color="0.6", ms=5, zorder=1.5)
-    if pd.notna(row["published"]) and abs(row["published"] - null) <= limit:
+    if pd.notna(row["published"]):
         ax.plot(row["published"] - null, y, "|", color="black", ms=13, mew=2, zorder=3)
-    place = np.clip(place, -0.93 * limit, 0.93 * limit)
-    ax.plot(place, y, VERDICT_MARKERS[kind], zorder=4, **_marker(kind, color))
-    text = (
-        f"{row['estimate']:{row['form']}} [{row['low']:{row['form']}}, {row['high']:{row['form']}}]"
-    )
+    ax.plot(place, y, VERDICT_MARKERS[kind], zorder=4, **_marker(kind))
     ax.annotate(
-        text, (1.02, y), xycoords=("axes fraction", "data"), va="center", fontsize=9, color="0.2"
+        row["ours"],
+        (1.02, y),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=9,
+        color="0.2",
     )
 
 
-def _marker(kind: str, color: str) -> dict:
+def _marker(kind: str) -> dict:
+    color = VERDICT_COLORS[kind]
     return {"color": color, "mfc": "white" if kind in HOLLOW else color, "ms": 7, "mew": 1.5}

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from analysis_lib.errors import InputError
 from analysis_lib.plots.style import CATEGORY_COLORS, axes_or_new, color_of, need
@@ -28,6 +29,7 @@ def plot_traces(
     label: str = "run_id",
     colors: dict[str, str] | None = None,
     log: Sequence[str] = (),
+    smallest: float = 1e-6,
 ) -> plt.Figure:
     """Draw channels over the epochs, one panel per channel, one line per run.
 
@@ -43,6 +45,8 @@ def plot_traces(
         Colour per label. Left out, fault categories get theirs and other labels the palette's.
     log : sequence of str
         Channels drawn on a logarithmic axis.
+    smallest : float, default=1e-6
+        Where a logarithmic axis ends at the latest; smaller values lie below it.
     """
     need(epochs, [*dict.fromkeys(["run_id", "epoch", label]), *channels], "plot_traces")
     names = list(dict.fromkeys(epochs[label]))
@@ -60,6 +64,9 @@ def plot_traces(
         ax.set(xlabel="epoch (-1: before training)", ylabel=channel.replace("_", " "))
         if channel in log:
             ax.set_yscale("log")
+            if ax.get_ylim()[0] < smallest < ax.get_ylim()[1]:
+                ax.set_ylim(bottom=smallest)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
     return figure
@@ -80,16 +87,17 @@ def plot_applicability(applies: pd.DataFrame, categories: Sequence[str]) -> plt.
             f"plot_applicability got {len(applies)} operators and {len(categories)} categories; "
             "expected one category per operator, and at least one"
         )
-    ax = plt.subplots(figsize=(0.34 * applies.shape[1] + 1.6, 0.26 * len(applies) + 3.0))[1]
+    ax = plt.subplots(figsize=(0.175 * applies.shape[1] + 1.3, 0.175 * len(applies) + 3.4))[1]
     rows, columns = np.nonzero(applies.to_numpy())
     colors = [color_of(categories[row]) for row in rows]
-    ax.scatter(columns, rows, s=80, marker="s", c=colors)
-    ax.set_xticks(range(applies.shape[1]), applies.columns, rotation=90, fontsize=11)
-    ax.set_yticks(range(len(applies)), applies.index, fontsize=11)
-    ax.set(ylim=(len(applies) - 0.5, -0.5), xlabel="", ylabel="")
+    ax.scatter(columns, rows, s=62, marker="s", c=colors, linewidths=0)
+    ax.set_xticks(range(applies.shape[1]), applies.columns, rotation=90, fontsize=10.5)
+    ax.set_yticks(range(len(applies)), applies.index, fontsize=10.5)
+    ax.set(ylim=(len(applies) - 0.5, -0.5), xlim=(-0.6, applies.shape[1] - 0.4))
+    ax.set(xlabel="", ylabel="")
     for category in dict.fromkeys(categories):
         ax.scatter([], [], s=60, marker="s", color=color_of(category), label=category)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=2, fontsize=11)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.45, 1.0), ncols=3, fontsize=12)
     return ax
 
 

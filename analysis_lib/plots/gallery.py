@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis_lib.configuration import HEALTHY
 from analysis_lib.errors import InputError
@@ -77,7 +78,7 @@ def plot_operators(
     examples : DataFrame indexed by operator
         See :func:`operator_examples`.
     titles : mapping of str to str
-        What each operator does.
+        What each operator does. A configuration that is not killed is said to survive.
     channel : str, default="valid_metric"
     """
     if examples.empty:
@@ -87,13 +88,17 @@ def plot_operators(
     shown = corpus.epochs[["run_id", "epoch", channel]].merge(runs, on="run_id")
     curves = {c: rows.pivot(index="epoch", columns="run_id", values=channel)
               for c, rows in shown.groupby("configuration")}  # fmt: skip
-    figure, axes = _grid(len(examples), height=2.3)
+    figure, axes = _grid(len(examples), height=2.4)
     for ax, example in zip(axes, examples.itertuples(), strict=False):
         ax.plot(curves[example.twin], color=_GREY, linewidth=1.0)
         ax.plot(curves[example.configuration], color=color_of(example.category), linewidth=1.4)
-        ax.set_title(f"{example.Index}: {titles[example.Index]}", fontsize=9.5)
-        ax.set_xlabel(example.program, fontsize=9)
+        end = "" if example.killed else " (survives)"
+        title = f"{example.Index}: {titles[example.Index]}\n{example.program}{end}"
+        ax.set_title(title, fontsize=9.5)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _tighten(ax, curves[example.twin])
+    figure.supxlabel("epoch (-1: before training)", fontsize=11)
+    figure.supylabel(channel.replace("valid", "validation").replace("_", " "), fontsize=11)
     return figure
 
 
@@ -133,10 +138,14 @@ def plot_channels(
             ax.plot(median[name], color=color_of(name), label=name, linewidth=1.4)
         if channel in log:
             ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
-            ax.yaxis.set_minor_formatter("{x:g}")
+            ax.yaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.set_title(channel + (" / healthy" if channel in log else ""), fontsize=10.5)
         ax.tick_params(which="both", labelsize=9)
+    for ax in axes[-COLUMNS:]:
+        ax.set_xlabel("epoch", fontsize=10.5)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 

@@ -164,7 +164,9 @@ def plot_strategies(
     Parameters
     ----------
     scores : DataFrame
-        Columns `by`, ``strategy``, ``score``; ``low`` and ``high`` draw the intervals.
+        Columns `by`, ``strategy``, ``score``; ``low`` and ``high`` draw the intervals. Where a
+        column ``held_out`` is "groups" for E4, these points are hollow and have a row of their own
+        if there are others of E4.
     by : str
         Column of the groups, first one on top.
     chance : float, optional
@@ -172,14 +174,14 @@ def plot_strategies(
     """
     need(scores, [by, "strategy", "score"], "plot_strategies")
     groups = list(dict.fromkeys(scores[by]))
-    strategies = [s for s in STRATEGY_COLORS if s in set(scores["strategy"])]
+    series = _series(scores)
     if ax is None:
-        ax = plt.subplots(figsize=(6.4, 1.4 + (0.15 + 0.14 * len(strategies)) * len(groups)))[1]
-    for place, strategy in enumerate(strategies):
-        rows = scores[scores["strategy"] == strategy].set_index(by)
+        ax = plt.subplots(figsize=(6.4, 1.4 + (0.15 + 0.14 * len(series)) * len(groups)))[1]
+    for place, (strategy, grouped, rows) in enumerate(series):
+        rows = rows.set_index(by)
         rows = rows.loc[[g for g in groups if g in rows.index]]
         y = np.array([groups.index(g) for g in rows.index], dtype=float)
-        y += (place - (len(strategies) - 1) / 2) * 0.8 / len(strategies)
+        y += (place - (len(series) - 1) / 2) * 0.8 / len(series)
         error = None
         if {"low", "high"} <= set(rows):
             error = [rows["score"] - rows["low"], rows["high"] - rows["score"]]
@@ -189,9 +191,10 @@ def plot_strategies(
             xerr=error,
             fmt=STRATEGY_MARKERS[strategy],
             color=STRATEGY_COLORS[strategy],
+            mfc="white" if grouped else None,
             capsize=2,
             lw=1.2,
-            label=STRATEGY_NAMES[strategy],
+            label=STRATEGY_NAMES[strategy] + (", in groups" if grouped else ""),
         )
     if chance is not None:
         ax.axvline(chance, color="0.4", linestyle=":", label="chance")
@@ -201,6 +204,19 @@ def plot_strategies(
     ax.set(xlabel="score", ylim=(len(groups) - 0.5, -0.5))
     ax.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.4, 1.0))
     return ax
+
+
+def _series(scores: pd.DataFrame) -> list[tuple[str, bool, pd.DataFrame]]:
+    """Return (strategy, whether it is E4 in groups beside E4, rows), in the order of strategies."""
+    found = []
+    for strategy in STRATEGY_COLORS:
+        rows = scores[scores["strategy"] == strategy]
+        grouped = rows.get("held_out", pd.Series("", index=rows.index)) == "groups"
+        if strategy != "E4" or grouped.all():
+            grouped = grouped & False
+        parts = ((False, rows[~grouped]), (True, rows[grouped]))
+        found += [(strategy, kind, part) for kind, part in parts if len(part)]
+    return found
 
 
 def plot_flags(flags: pd.DataFrame, *, axes: np.ndarray | None = None) -> np.ndarray:

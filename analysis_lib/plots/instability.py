@@ -149,7 +149,8 @@ def plot_rate_bins(
     Parameters
     ----------
     rates : DataFrame
-        channel, bin, rate, low, high, runs; the bins in their order.
+        channel, bin, rate, low, high; the bins in their order; with runs, their numbers are
+        written below each bin, one line per channel.
     edge : str, optional
         First bin above the limit of stability; a line is drawn before it.
     """
@@ -173,10 +174,16 @@ def plot_rate_bins(
         )
     if edge in bins:
         ax.axvline(bins.index(edge) - 0.5, color="0.4", linestyle=":")
-    ax.set_xticks(range(len(bins)), bins, rotation=30, ha="right")
+    below = [[""] * len(bins) for _ in channels]
+    if "runs" in rates:
+        counts = rates.pivot(index="bin", columns="channel", values="runs").reindex(bins)
+        below = [[f"\n{c}: {n:,.0f}" for n in counts[c].fillna(0)] for c in channels]
+    ax.set_xticks(range(len(bins)), ["".join(text) for text in zip(bins, *below, strict=True)])
+    ax.tick_params(axis="x", labelsize=10)
     _square_root_share(ax)
-    ax.set(xlabel="", ylabel="unstable")
-    ax.legend()
+    ax.set(xlabel=f"{' or '.join(channels)} before training, with numbers of runs")
+    ax.set_ylabel("unstable")
+    ax.legend(loc="upper left")
     return ax
 
 

@@ -52,7 +52,8 @@ def plot_waterfall(
     ----------
     parts : DataFrame
         part, start, end, estimate, low, high, of one technique; rows that are no single part are
-        left out. A whisker holds the interval of the part, drawn around its end.
+        left out. A whisker holds the interval of the part, drawn around its end; the number is the
+        change of the score, which is minus the part.
     chance : float, optional
         Score of guessing, drawn as a dotted line.
     """
@@ -63,7 +64,7 @@ def plot_waterfall(
     places = len(steps) + 1
     for place, strategy, score in ((0, "E1", first), (places, "E4", last)):
         ax.bar(place, score, 0.7, color=STRATEGY_COLORS[strategy])
-        ax.annotate(f"{score:.2f}", (place, score), (0, 3), **_ABOVE)
+        ax.annotate(f"{score:.3f}", (place, score), (0, 3), **_ABOVE)
     for place, row in enumerate(steps.itertuples(), start=1):
         bottom, top = sorted((row.start, row.end))
         ax.bar(
@@ -78,7 +79,7 @@ def plot_waterfall(
         error = [[row.high - row.estimate], [row.estimate - row.low]]
         ax.errorbar(place, row.end, yerr=error, color="0.2", capsize=4, linewidth=1.4)
         highest = max(top, row.end + row.estimate - row.low)
-        ax.annotate(f"{-row.estimate:+.2f}", (place, highest), (0, 3), **_ABOVE)
+        ax.annotate(f"{-row.estimate:+z.3f}", (place, highest), (0, 3), **_ABOVE)
         ax.plot([place - 0.65, place - 0.35], [row.start] * 2, color="0.5", linewidth=0.8)
     ax.plot([places - 0.65, places - 0.35], [last] * 2, color="0.5", linewidth=0.8)
     if chance is not None:

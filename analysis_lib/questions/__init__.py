@@ -2,8 +2,14 @@
 
 from analysis_lib.questions.auc import auc_within_folds, pooled_auc
 from analysis_lib.questions.cache import cached
-from analysis_lib.questions.claims import claims_table, judge, verdict_counts
-from analysis_lib.questions.contrasts import as_estimate, mean_gap, share_left, smallest_mean
+from analysis_lib.questions.claims import claim_verdicts, claims_table, judge, verdict_counts
+from analysis_lib.questions.contrasts import (
+    as_estimate,
+    change_of_gap,
+    mean_gap,
+    share_left,
+    smallest_mean,
+)
 from analysis_lib.questions.detectors import (
     DETECTORS,
     detector_predictions,
@@ -12,14 +18,21 @@ from analysis_lib.questions.detectors import (
     flag_table,
 )
 from analysis_lib.questions.estimates import claim_estimates, of_programs
-from analysis_lib.questions.estimates_gap import gap_estimates, structure_estimates
+from analysis_lib.questions.estimates_gap import (
+    gap_estimates,
+    hierarchy_predictions,
+    origin_contrast,
+    structure_estimates,
+)
 from analysis_lib.questions.estimates_training import (
     cluster_contrasts,
     fifths_contrast,
     instability_estimates,
     mismatch_estimates,
+    not_finite_largest,
 )
 from analysis_lib.questions.gap import (
+    alone_predictions,
     gap_table,
     headline_predictions,
     interval_table,
@@ -32,6 +45,7 @@ from analysis_lib.questions.gap import (
     split_predictions,
     split_table,
 )
+from analysis_lib.questions.initial import state_leak
 from analysis_lib.questions.instability import (
     LABEL_VARIANTS,
     explosion_counts,
@@ -60,9 +74,11 @@ from analysis_lib.questions.instability_scores import (
     channel_predictions,
     detection_differences,
     detection_scores,
+    holm_adjusted,
     threshold_scores,
     useful,
 )
+from analysis_lib.questions.instability_triage import cluster_sensitivity, triage_sensitivity
 from analysis_lib.questions.leaks import (
     AUDITED,
     audit_predictions,
@@ -127,6 +143,7 @@ from analysis_lib.questions.verdicts import Claim, Estimate, rule
 
 __all__ = [
     # the gap
+    "alone_predictions",
     "gap_table",
     "headline_predictions",
     "interval_table",
@@ -136,6 +153,7 @@ __all__ = [
     "program_table",
     "recall_table",
     "size_matched",
+    "state_leak",
     "split_predictions",
     "split_table",
     # rule-based detectors
@@ -192,6 +210,7 @@ __all__ = [
     "within_between",
     # instability described
     "LABEL_VARIANTS",
+    "cluster_sensitivity",
     "explosion_counts",
     "informative_programs",
     "label_sensitivity",
@@ -212,8 +231,10 @@ __all__ = [
     "dimensionless_channels",
     "feature_table",
     "hold_out_triage",
+    "holm_adjusted",
     "last_snapshots",
     "threshold_scores",
+    "triage_sensitivity",
     "useful",
     # rankings with the program as the unit
     "auc_by_program",
@@ -228,21 +249,26 @@ __all__ = [
     "Claim",
     "Estimate",
     "QUESTIONS",
+    "claim_verdicts",
     "claims_table",
     "judge",
     "rule",
     "verdict_counts",
     # our estimates for them
     "as_estimate",
+    "change_of_gap",
     "claim_estimates",
     "cluster_contrasts",
     "difference_of_shares",
     "fifths_contrast",
     "gap_estimates",
+    "hierarchy_predictions",
     "instability_estimates",
     "mean_gap",
     "mismatch_estimates",
+    "not_finite_largest",
     "of_programs",
+    "origin_contrast",
     "permuted_predictions",
     "rate_spread",
     "share_left",

@@ -8,15 +8,20 @@ import pandas as pd
 from analysis_lib.errors import InputError
 from analysis_lib.questions.study_claims import CLAIMS
 from analysis_lib.questions.verdicts import (
+    CONFIRMED,
+    DEPENDS,
     NOT_TESTABLE,
     VERDICTS,
     Claim,
     Estimate,
+    combined,
+    estimate_text,
     rule,
+    value_text,
     verdict,
 )
 
-__all__ = ["claims_table", "judge", "verdict_counts"]
+__all__ = ["claim_verdicts", "claims_table", "judge", "verdict_counts"]
 
 
 def claims_table(claims: Sequence[Claim] | None = None) -> pd.DataFrame:
@@ -53,7 +58,8 @@ def judge(
     -------
     DataFrame indexed by id
         The columns of :func:`claims_table`, then estimate, low, high, programs, p_value, verdict,
-        reason (why not testable, else empty).
+        reason (why not testable, or that what is confirmed is less than the margin; else empty),
+        ours (estimate and interval as text), theirs (the published value as text).
 
     Raises
     ------
@@ -90,13 +96,22 @@ def judge(
                 margin=claim.margin,
                 p_value=ours.p_value,
             )
-            reason = "no run of our corpus tells" if word == NOT_TESTABLE else ""
-        rows[claim.id] = asdict(ours) | {"verdict": word, "reason": reason}
+            if word == NOT_TESTABLE:
+                reason = "no run of our corpus tells"
+            elif word == CONFIRMED and _small(claim, ours):
+                reason = f"but small, less than the {claim.margin:g} that would be of use"
+        values = (ours.estimate, ours.low, ours.high)
+        rows[claim.id] = asdict(ours) | {
+            "verdict": word,
+            "reason": reason,
+            "ours": estimate_text(*values, claim.form),
+            "theirs": value_text(claim.published, claim.form),
+        }
     return claims_table(chosen).join(pd.DataFrame.from_dict(rows, orient="index"))
 
 
-def verdict_counts(judged: pd.DataFrame) -> pd.DataFrame:
-    """Count verdicts by question.
+def claim_verdicts(judged: pd.DataFrame) -> pd.DataFrame:
+    """Return one verdict per claim, from those on its readings.
 
     Parameters
     ----------
@@ -105,17 +120,52 @@ def verdict_counts(judged: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame indexed by question
-        A column per verdict, and ``claims``; questions in their order, then "all".
+    DataFrame indexed by claim
+        question, further, text, where (of its first reading), verdict, readings (how many of them
+        can be tested).
 
     Examples
     --------
-    >>> judged = pd.DataFrame({"question": ["gap", "gap"], "verdict": ["confirmed"] * 2})
-    >>> verdict_counts(judged).loc["all", ["confirmed", "unresolved", "claims"]].tolist()
-    [2, 0, 2]
+    >>> judged = pd.DataFrame({"reads": "gap", "question": "gap", "further": False, "text": "t",
+    ...     "where": "w", "verdict": ["confirmed", "unresolved"]})
+    >>> claim_verdicts(judged)[["verdict", "readings"]].values.tolist()
+    [['depends', 2]]
     """
-    order = list(dict.fromkeys(judged["question"]))
-    counts = pd.crosstab(judged["question"], judged["verdict"])
-    counts = counts.reindex(index=order, columns=list(VERDICTS), fill_value=0)
+    grouped = judged.groupby("reads", sort=False)
+    table = grouped[["question", "further", "text", "where"]].first()
+    table["verdict"] = grouped["verdict"].agg(combined)
+    table["readings"] = (judged["verdict"] != NOT_TESTABLE).groupby(judged["reads"]).sum()
+    return table.rename_axis("claim")
+
+
+def verdict_counts(judged: pd.DataFrame) -> pd.DataFrame:
+    """Count the study's claims by question and verdict, each claim once.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        As :func:`judge` returns it. Further tests, which the study does not claim, are left out.
+
+    Returns
+    -------
+    DataFrame indexed by question
+        A column per verdict and "depends", and ``claims``; questions in their order, then "all".
+
+    Examples
+    --------
+    >>> judged = pd.DataFrame({"reads": list("aab"), "question": "gap", "further": False,
+    ...     "text": "t", "where": "w", "verdict": ["confirmed", "unresolved", "confirmed"]})
+    >>> verdict_counts(judged).loc["all", ["confirmed", "depends", "claims"]].tolist()
+    [1, 1, 2]
+    """
+    table = claim_verdicts(judged[~judged["further"].astype(bool)])
+    order = list(dict.fromkeys(table["question"]))
+    words = [*VERDICTS[:2], DEPENDS, *VERDICTS[2:]]
+    counts = pd.crosstab(table["question"], table["verdict"])
+    counts = counts.reindex(index=order, columns=words, fill_value=0)
     counts.loc["all"] = counts.sum()
     return counts.assign(claims=counts.sum(axis=1)).rename_axis(columns=None)
+
+
+def _small(claim: Claim, ours: Estimate) -> bool:
+    return claim.direction == "greater" and ours.estimate - claim.null < claim.margin

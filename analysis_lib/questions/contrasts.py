@@ -16,7 +16,7 @@ from analysis_lib.evaluation import Interval, chance_level, recall_cells
 from analysis_lib.questions.ranking import bootstrap_programs
 from analysis_lib.questions.verdicts import Estimate
 
-__all__ = ["as_estimate", "mean_gap", "share_left", "smallest_mean"]
+__all__ = ["as_estimate", "change_of_gap", "mean_gap", "share_left", "smallest_mean"]
 
 
 def mean_gap(
@@ -65,6 +65,54 @@ def mean_gap(
             ],
             axis=0,
         )
+
+    options = {"n_resamples": n_resamples, "random_state": random_state}
+    return bootstrap_programs(statistic, len(programs), **options)
+
+
+def change_of_gap(
+    predictions: pd.DataFrame,
+    against: pd.DataFrame,
+    first: str = "E1",
+    second: str = "E4",
+    *,
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> Interval:
+    """Return a gap in pooled balanced accuracy minus the gap on other runs of the same programs.
+
+    Parameters
+    ----------
+    predictions, against : DataFrame
+        strategy, program, label, predicted; of one technique. The runs may differ.
+    first, second : str
+        Strategies, as in first - second.
+    n_resamples, random_state : int
+        Of the bootstrap over programs, the same programs on both sides; those of either take part.
+
+    Returns
+    -------
+    Interval
+
+    Examples
+    --------
+    >>> p = pd.DataFrame({"strategy": ["E1", "E1", "E4", "E4"], "program": list("pqpq"),
+    ...     "label": "x", "predicted": list("xxyy")})
+    >>> change_of_gap(p, p.assign(predicted=list("xxxy"))).estimate
+    0.5
+    """
+    sides = [
+        [_counts(p[p["strategy"] == s]) for s in (first, second)] for p in (predictions, against)
+    ]
+    programs = sorted({g for side in sides for cells in side for g in cells[0].index})
+    sides = [
+        [tuple(c.reindex(programs, fill_value=0.0) for c in cells) for cells in side]
+        for side in sides
+    ]
+
+    def statistic(weights):
+        gaps = [_pooled(weights, *high) - _pooled(weights, *low) for high, low in sides]
+        return gaps[0] - gaps[1]
 
     options = {"n_resamples": n_resamples, "random_state": random_state}
     return bootstrap_programs(statistic, len(programs), **options)

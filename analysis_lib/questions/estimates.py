@@ -11,7 +11,11 @@ from typing import Any
 from analysis_lib.corpus import Corpus, sample_programs
 from analysis_lib.labels import FAULT_CLASSES_4, select_runs
 from analysis_lib.questions.cache import CACHE
-from analysis_lib.questions.estimates_gap import gap_estimates, structure_estimates
+from analysis_lib.questions.estimates_gap import (
+    gap_estimates,
+    hierarchy_predictions,
+    structure_estimates,
+)
 from analysis_lib.questions.estimates_training import instability_estimates, mismatch_estimates
 from analysis_lib.questions.gap import headline_predictions
 from analysis_lib.questions.verdicts import Estimate
@@ -73,6 +77,9 @@ def claim_estimates(
     headline = headline_predictions(
         here, runs, window=window, repeats=repeats, cache=cache, **options
     )
+    hierarchy = hierarchy_predictions(
+        here, runs, window=window, program_groups=program_groups, cache=cache, **options
+    )
     return {
         "traces": Estimate(float(len(here.runs))),
         "programs": Estimate(float(len(chosen))),
@@ -80,6 +87,8 @@ def claim_estimates(
             here,
             runs,
             headline,
+            hierarchy=hierarchy,
+            window=window,
             windows=tuple(windows),
             program_groups=program_groups,
             cache=cache,
@@ -89,6 +98,7 @@ def claim_estimates(
             here,
             runs,
             headline,
+            hierarchy=hierarchy,
             window=window,
             permutations=permutations,
             trees=trees,

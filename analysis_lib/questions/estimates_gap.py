@@ -16,16 +16,17 @@ from analysis_lib.features import extract
 from analysis_lib.labels import FAULT_CLASSES_6, select_runs
 from analysis_lib.questions.cache import CACHE, cached
 from analysis_lib.questions.contrasts import as_estimate, mean_gap, share_left, smallest_mean
-from analysis_lib.questions.gap import gap_table
-from analysis_lib.questions.permutation import control_forest
+from analysis_lib.questions.gap import alone_predictions, gap_table
+from analysis_lib.questions.permutation import class_mixes, control_forest
 from analysis_lib.questions.permuted import permuted_predictions
 from analysis_lib.questions.shares import shift_table
 from analysis_lib.questions.structure import erasure_table, identity_table
 from analysis_lib.questions.verdicts import Estimate
 
-__all__ = ["gap_estimates", "structure_estimates"]
+__all__ = ["gap_estimates", "hierarchy_predictions", "origin_contrast", "structure_estimates"]
 
 STUDIED = ("DEFault", "DeepFD")
+HIERARCHY = "DEFault-hierarchy"
 IDENTITY_SETS = {
     "DEFault": "default",
     "DeepFD": "deepfd",
@@ -39,6 +40,8 @@ def gap_estimates(
     runs: pd.DataFrame,
     headline: pd.DataFrame,
     *,
+    hierarchy: pd.DataFrame,
+    window: int = 5,
     windows: tuple[int, ...] = (1, 5),
     program_groups: int = 5,
     random_state: int = 0,
@@ -54,6 +57,10 @@ def gap_estimates(
         Runs of the four classes.
     headline : DataFrame
         As :func:`analysis_lib.questions.gap.headline_predictions` returns it.
+    hierarchy : DataFrame
+        Of DEFault's published hierarchy, as :func:`hierarchy_predictions` returns it.
+    window : int
+        Epochs seen.
     windows : sequence of int
         Windows of the claim on every window; the state before training, 0, is left out.
     program_groups : int
@@ -67,9 +74,10 @@ def gap_estimates(
     dict of str to Estimate
     """
     options = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
+    drawn = {"random_state": random_state}
     headline = headline[headline["strategy"].isin(["E1", "E2", "E4"])]
-    parts = gap_table(headline, random_state=random_state).set_index(["technique", "metric"])
-    parts = parts.set_index("part", append=True)
+    parts = gap_table(pd.concat([headline, hierarchy]), **drawn)
+    parts = parts.set_index(["technique", "metric", "part"])
 
     def pooled(technique: str, part: str) -> Estimate:
         return as_estimate(parts.loc[(technique, "pooled_balanced_accuracy", part)])
@@ -79,24 +87,46 @@ def gap_estimates(
         corpus,
         runs,
         label="label",
-        techniques=["DEFault"],
-        windows=later,
-        strategies=["E1", "E4"],
+        techniques=list(STUDIED),
+        windows=sorted({*later, window}),
+        strategies=["E1", "E2", "E4"],
         n_groups=program_groups,
         **options,
     )
-    scores = {key: by_program(p)["score"] for key, p in found.groupby(["window", "strategy"])}
-    by_window = pd.DataFrame({k: scores[k, "E1"] - scores[k, "E4"] for k in later})
-    both = {"random_state": random_state}
+    score = {
+        key: by_program(p)["score"] for key, p in found.groupby(["technique", "window", "strategy"])
+    }
+    smallest = {
+        t: smallest_mean(pd.DataFrame({k: score[t, k, "E1"] - score[t, k, "E4"] for k in later}))
+        for t in STUDIED
+    }
+    both = found[(found["technique"] == "DeepFD") & (found["window"] == window)]
+    both = pd.concat([hierarchy, both])
+    alone = alone_predictions(
+        corpus, runs, label="label", techniques=list(STUDIED), windows=[window], **options
+    )
+    own = {t: _alone_gap(alone, headline, t, random_state) for t in STUDIED}
     return {
-        "gap": as_estimate(mean_gap(headline, "E1", "E4", **both)),
-        "gap, replicates together": as_estimate(mean_gap(headline, "E2", "E4", **both)),
+        "gap": as_estimate(mean_gap(headline, "E1", "E4", **drawn)),
         "gap, DEFault": pooled("DEFault", "total"),
+        "gap, hierarchy": pooled(HIERARCHY, "total"),
         "gap, DeepFD": pooled("DeepFD", "total"),
+        "gap, hierarchy and DeepFD": as_estimate(mean_gap(both, "E1", "E4", **drawn)),
+        "gap, replicates together": as_estimate(mean_gap(headline, "E2", "E4", **drawn)),
+        "gap, hierarchy and DeepFD, replicates together": as_estimate(
+            mean_gap(both, "E2", "E4", **drawn)
+        ),
+        "gap, a model per program": own["DEFault"],
         "gap of DEFault": pooled("DEFault", "total"),
+        "gap of the hierarchy": pooled(HIERARCHY, "total"),
+        "gap of DEFault, replicates together": pooled("DEFault", "program part"),
+        "gap of the hierarchy, replicates together": pooled(HIERARCHY, "program part"),
+        "gap of DEFault, a model per program": own["DEFault"],
         "gap of DeepFD": pooled("DeepFD", "total"),
-        "gap at every window": as_estimate(smallest_mean(by_window)),
-        "gap without replicates": pooled("DEFault", "program part"),
+        "gap of DeepFD, replicates together": pooled("DeepFD", "program part"),
+        "gap of DeepFD, a model per program": own["DeepFD"],
+        "gap at every window": as_estimate(smallest["DEFault"]),
+        "gap at every window, DeepFD": as_estimate(smallest["DeepFD"]),
     }
 
 
@@ -105,6 +135,7 @@ def structure_estimates(
     runs: pd.DataFrame,
     headline: pd.DataFrame,
     *,
+    hierarchy: pd.DataFrame,
     window: int = 5,
     permutations: int = 3,
     trees: int = 20,
@@ -118,10 +149,8 @@ def structure_estimates(
     ----------
     corpus : corpus
         Of the programs that take part.
-    runs, headline
+    runs, headline, hierarchy, window
         See :func:`gap_estimates`.
-    window : int
-        Epochs seen.
     permutations : int
         Permutations of the labels, by run and by configuration, over which scores are averaged.
     trees : int
@@ -137,21 +166,26 @@ def structure_estimates(
     six = select_runs(corpus.runs, FAULT_CLASSES_6)
     with_healthy = select_runs(corpus.runs, FAULT_CLASSES_6, healthy=True)
     options = {"random_state": random_state, "n_jobs": n_jobs}
-    contrast = {}
-    for technique in STUDIED:
-        mine = headline[headline["technique"] == technique].groupby("strategy")
-        score = {s: by_program(p)["score"] for s, p in mine}
-        contrast[technique] = (score["E2"] - score["E4"]) - (score["E1"] - score["E2"])
-    both = sum(contrast.values()) / len(contrast)
+    every = pd.concat([headline, hierarchy])
+    contrasts = {t: origin_contrast(p) for t, p in every.groupby("technique")}
+    both = sum(contrasts[t] for t in STUDIED) / len(STUDIED)
     small = control_forest(trees)
     sets = {name: extract(corpus, of, window=window) for name, of in IDENTITY_SETS.items()}
     x = sets["DEFault"].loc[six["run_id"]]
-    plain, by_run, by_unit = (
-        cached(permuted_predictions, folder=results)(
-            x, six, "label", unit=unit, technique=small, repeats=permutations, **options
+    mixes = class_mixes(six, "label", random_state=random_state)
+    permuted = {
+        (mix, unit): cached(permuted_predictions, folder=results)(
+            x.loc[mixes[name]["run_id"]],
+            mixes[name],
+            "label",
+            unit=unit,
+            technique=small,
+            repeats=permutations,
+            **options,
         )
+        for mix, name in (("planned", "as planned"), ("natural", "natural"))
         for unit in ("nothing", "run", "configuration")
-    )
+    }
     identity = cached(identity_table, folder=results)(
         sets, with_healthy, "label", always=["Healthy"], technique=small, **options
     )
@@ -163,20 +197,112 @@ def structure_estimates(
     )
     erased = erased.set_index(["features", "strategy"]).loc[("DEFault", "E2 minus E4")]
     drawn = {"random_state": random_state}
-    permuted = cluster_bootstrap(by_run, **drawn)
-    chance = chance_level(by_run)
+    level = {key: cluster_bootstrap(p, **drawn) for key, p in permuted.items()}
+    left = {}
+    for (mix, unit), found in permuted.items():
+        if unit != "nothing":
+            above = as_estimate(level[mix, unit], minus=chance_level(found))
+            left[f"permuted above chance, by {unit}, {mix}"] = above
+            share = share_left(permuted[mix, "nothing"], found, **drawn)
+            left[f"most is left, by {unit}, {mix}"] = as_estimate(share)
     return {
-        "unpermuted": as_estimate(cluster_bootstrap(plain, **drawn)),
-        "permuted": as_estimate(permuted),
-        "permuted above chance": as_estimate(permuted, minus=chance),
-        "most is left, by run": as_estimate(share_left(plain, by_run, **drawn)),
-        "most is left, by configuration": as_estimate(share_left(plain, by_unit, **drawn)),
+        "unpermuted": as_estimate(level["planned", "nothing"]),
+        "permuted": as_estimate(level["planned", "run"]),
+        **left,
         "features know the program": as_estimate(known, "accuracy", minus=known["chance"]),
         "programs further apart": as_estimate(
             ratio.to_dict() | {"programs": known["programs"]}, "ratio"
         ),
-        "structure": as_estimate(t_interval(both)),
-        "structure, DEFault": as_estimate(t_interval(contrast["DEFault"])),
-        "structure, DeepFD": as_estimate(t_interval(contrast["DeepFD"])),
+        **_origins("structure", both["contrast"], contrasts, "contrast"),
+        **_origins(
+            "structure, replicates together", both["program part"], contrasts, "program part"
+        ),
         "structure is used": as_estimate(erased, "change"),
     }
+
+
+def hierarchy_predictions(
+    corpus: Any,
+    runs: pd.DataFrame,
+    *,
+    label: str = "label",
+    window: int = 5,
+    program_groups: int = 5,
+    random_state: int = 0,
+    n_jobs: int = 1,
+    cache: str | Path | None = None,
+) -> pd.DataFrame:
+    """Predict by DEFault's published hierarchy, programs held out in groups, folds drawn once.
+
+    It takes some ten times as long as the flat forest that goes by the name of DEFault here.
+
+    Parameters
+    ----------
+    corpus, runs
+        See :func:`gap_estimates`.
+    label : str
+    window, program_groups, random_state, n_jobs, cache
+        See :func:`gap_estimates`.
+
+    Returns
+    -------
+    DataFrame
+        Predictions under E1, E2 and E4.
+    """
+    return run_study(
+        corpus,
+        runs,
+        label=label,
+        techniques=[HIERARCHY],
+        windows=[window],
+        strategies=["E1", "E2", "E4"],
+        n_groups=program_groups,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        cache=cache,
+    )
+
+
+def origin_contrast(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return what knowing the program is worth in every program, and that minus the replicate leak.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one technique and window, under E1, E2 and E4.
+
+    Returns
+    -------
+    DataFrame indexed by program
+        program part = E2 - E4, contrast = (E2 - E4) - (E1 - E2), in program-macro recall.
+
+    Examples
+    --------
+    >>> p = pd.DataFrame({"program": "p", "label": ["x"] * 5})
+    >>> hits = {"E1": 5, "E2": 4, "E4": 2}
+    >>> parts = [p.assign(strategy=s, predicted=list("xxxxxyyyyy")[5 - n : 10 - n])
+    ...          for s, n in hits.items()]
+    >>> origin_contrast(pd.concat(parts)).round(6).values.tolist()
+    [[0.4, 0.2]]
+    """
+    score = {s: by_program(p)["score"] for s, p in predictions.groupby("strategy")}
+    part = score["E2"] - score["E4"]
+    contrast = part - (score["E1"] - score["E2"])
+    return pd.DataFrame({"program part": part, "contrast": contrast})
+
+
+def _origins(name: str, both: pd.Series, contrasts, column: str) -> dict[str, Estimate]:
+    """Return the estimates of a claim on the origin: of the mean, and of every technique."""
+    names = {"DEFault": "DEFault", "hierarchy": HIERARCHY, "DeepFD": "DeepFD"}
+    values = {name: both, **{f"{name}, {k}": contrasts[t][column] for k, t in names.items()}}
+    return {key: as_estimate(t_interval(x)) for key, x in values.items()}
+
+
+def _alone_gap(alone, headline, technique, random_state) -> Estimate:
+    """Return what a model per program scores over models of all other programs."""
+    if alone is None:
+        return Estimate()
+    first = alone[alone["technique"] == technique]
+    second = headline[(headline["technique"] == technique) & (headline["strategy"] == "E4")]
+    second = second[second["program"].isin(set(first["program"]))]
+    return as_estimate(cluster_bootstrap(first, second, random_state=random_state))

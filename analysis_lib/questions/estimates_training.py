@@ -11,7 +11,7 @@ from analysis_lib.features import extract
 from analysis_lib.questions.auc import pooled_auc
 from analysis_lib.questions.cache import CACHE, cached
 from analysis_lib.questions.contrasts import as_estimate
-from analysis_lib.questions.instability import quintile_contrast
+from analysis_lib.questions.instability import quintile_contrast, relabel
 from analysis_lib.questions.instability_detection import detect_instability
 from analysis_lib.questions.instability_scores import detection_differences
 from analysis_lib.questions.mismatch import (
@@ -32,10 +32,17 @@ from analysis_lib.questions.mismatch_coefficients import (
     single_feature_auc,
 )
 from analysis_lib.questions.rates import difference_of_shares, rate_spread, stable_difference
+from analysis_lib.questions.study_claims import OTHER_DEFINITIONS
 from analysis_lib.questions.verdicts import Estimate
 from analysis_lib.triage import fit_triage, triage_features
 
-__all__ = ["cluster_contrasts", "fifths_contrast", "instability_estimates", "mismatch_estimates"]
+__all__ = [
+    "cluster_contrasts",
+    "fifths_contrast",
+    "instability_estimates",
+    "mismatch_estimates",
+    "not_finite_largest",
+]
 
 CHANNEL = "hvp_norm"
 FIRST = 0
@@ -68,9 +75,12 @@ def instability_estimates(
     """
     runs, drawn = corpus.runs, {"random_state": random_state}
     bad, program = runs["unstable"].to_numpy(dtype=bool), runs["program"].to_numpy()
-    epoch = runs["first_bad_epoch"].astype("Int64").astype(float)
-    at_once = difference_of_shares(epoch <= FIRST, program, bad, **drawn)
-    within = quintile_contrast(corpus.epochs, runs, [CHANNEL], epoch=FIRST).iloc[0]
+    at_once = as_estimate(_at_once(runs, **drawn))
+    whole = not_finite_largest(corpus.epochs)
+    within, within_whole = (
+        as_estimate(quintile_contrast(e, runs, [CHANNEL], epoch=FIRST).iloc[0], "difference")
+        for e in (corpus.epochs, whole)
+    )
     layers = corpus.layers
     layers = layers[layers["epoch"] == FIRST]
     level = np.log10(np.maximum(layers[CHANNEL].astype(float), SMALLEST))
@@ -85,27 +95,42 @@ def instability_estimates(
     )
     curvature = {"features": "curvature", "estimator": "logistic", "strategy": "E4"}
     now, before = ({"setting": s, **curvature} for s in ("contemporaneous", "before"))
-    pairs = [
-        (now, {}),
-        (before, {}),
-        (before, {"features": "loss"}),
-        (before, {"features": "rate"}),
-    ]
-    gains = detection_differences(predictions, pairs, **drawn).to_dict("records")
-    gains = [as_estimate(row, "difference") for row in gains]
+    pairs = {
+        "curvature on unseen programs": (now, {}),
+        "curvature as a warning": (before, {}),
+        "curvature over the loss, now": (now, {"features": "loss"}),
+        "curvature over the rate, now": (now, {"features": "rate"}),
+        "curvature over the loss, before": (before, {"features": "loss"}),
+        "curvature over the rate, before": (before, {"features": "rate"}),
+    }
+    gains = detection_differences(predictions, pairs.values(), **drawn).to_dict("records")
+    others = {name: _at_once(relabel(corpus, runs, name), **drawn) for name in OTHER_DEFINITIONS}
     return {
         "unstable share": as_estimate(difference_of_shares(bad, program, bad | True, **drawn)),
-        "explode at once": as_estimate(at_once),
-        "most explode at once": as_estimate(at_once),
+        "explode at once": at_once,
+        **{f"explode at once, {name}": as_estimate(i) for name, i in others.items()},
+        "most explode at once": at_once,
         "fifths": as_estimate(fifths_contrast(corpus.epochs, runs, **drawn)),
-        "fifths within programs": as_estimate(within, "difference"),
+        "fifths, not finite": as_estimate(fifths_contrast(whole, runs, **drawn)),
+        "fifths within programs": within,
+        "fifths within programs, not finite": within_whole,
         "layers": as_estimate(stable_difference(level, runs)),
-        "curvature on unseen programs": gains[0],
-        "curvature as a warning": gains[1],
-        "curvature over the loss": gains[2],
-        "curvature over the rate": gains[3],
+        **{k: as_estimate(row, "difference") for k, row in zip(pairs, gains, strict=True)},
         **cluster_contrasts(corpus.epochs, runs, **drawn),
     }
+
+
+def not_finite_largest(epochs: pd.DataFrame, *, channel: str = CHANNEL) -> pd.DataFrame:
+    """Return epochs with the largest number there is where a channel is not finite.
+
+    Examples
+    --------
+    >>> filled = not_finite_largest(pd.DataFrame({"x": [1.0, np.nan, np.inf]}), channel="x")
+    >>> (filled["x"] > 1e300).tolist()
+    [False, True, True]
+    """
+    value = epochs[channel].astype(float)
+    return epochs.assign(**{channel: value.where(np.isfinite(value), np.finfo(float).max)})
 
 
 def fifths_contrast(
@@ -123,7 +148,8 @@ def fifths_contrast(
     epochs : DataFrame
         run_id, epoch, the channel.
     runs : DataFrame
-        run_id, program, unstable. Runs whose value is not finite are left out.
+        run_id, program, unstable. Runs whose value is not finite are left out; see
+        :func:`not_finite_largest`.
     channel : str
     epoch : int
         Snapshot at which the channel is read.
@@ -184,7 +210,7 @@ def cluster_contrasts(
     found = {
         "an unstable cluster": difference_of_shares(bad, program, wild, **drawn),
         "an unstable cluster, not finite": difference_of_shares(bad, program, group < 0, **drawn),
-        "a stable cluster": difference_of_shares(bad, program, largest, bad | True, **drawn),
+        "a stable cluster": difference_of_shares(bad, program, largest, group >= 0, **drawn),
         "mismatch by cluster": difference_of_shares(
             mismatch, program, largest & known, wild & known, **drawn
         ),
@@ -218,11 +244,16 @@ def mismatch_estimates(
     runs = mismatch_runs(corpus)
     chosen = sample_programs(runs, n_programs, random_state)
     runs = runs[runs["program"].isin(chosen)]
-    arms = mismatch_arms(corpus, ["optimizer", "accuracy", "accuracy + optimizer"])
+    names = ["optimizer", "optimizer, forest", "accuracy", "accuracy + optimizer"]
+    arms = mismatch_arms(corpus, names)
     options = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
     predictions = mismatch_predictions(corpus, runs, arms=arms, windows=[window], **options)
     scores = program_scores(predictions)
-    alone = only_on_seen(scores, base=GUESSING, technique="optimizer", window=window)
+    alone, forest, rows_alone, rows_forest = (
+        only_on_seen(scores, base=GUESSING, technique=technique, window=window, seen=seen)
+        for seen in ("E2", "E1")
+        for technique in ("optimizer", "optimizer, forest")
+    )
     pair = [("accuracy", "accuracy + optimizer")]
     added = added_value(scores, pair, window=window, strategies=["E2"]).iloc[0]
     own = predictions[predictions["technique"] == "optimizer"].groupby("strategy")
@@ -236,9 +267,26 @@ def mismatch_estimates(
     return {
         "optimizer on seen programs": as_estimate(alone["seen"]),
         "optimizer on unseen programs": as_estimate(alone["unseen"]),
+        "optimizer on seen programs, forest": as_estimate(forest["seen"]),
+        "optimizer on unseen programs, forest": as_estimate(forest["unseen"]),
+        "optimizer on unseen programs, pooled": as_estimate(
+            pooled_auc(programs, **columns), minus=0.5
+        ),
         "optimizer, seen over unseen": as_estimate(alone["difference"]),
+        "optimizer, seen over unseen, forest": as_estimate(forest["difference"]),
+        "optimizer, rows": as_estimate(rows_alone["difference"]),
+        "optimizer, rows, forest": as_estimate(rows_forest["difference"]),
         "optimizer, pooled": as_estimate(pooled_auc(rows, programs, **columns)),
         "optimizer over accuracies": as_estimate(added.drop("p_value")),
         "coefficients": as_estimate(agreement),
         "threshold": as_estimate(rate_spread(runs, hit, random_state=random_state)),
     }
+
+
+def _at_once(runs: pd.DataFrame, *, random_state: int):
+    """Return the share of unstable runs that are bad by the end of the first epoch."""
+    epoch = runs["first_bad_epoch"].astype("Int64").astype(float)
+    bad = runs["unstable"].to_numpy(dtype=bool)
+    return difference_of_shares(
+        epoch <= FIRST, runs["program"].to_numpy(), bad, random_state=random_state
+    )

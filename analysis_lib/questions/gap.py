@@ -33,16 +33,19 @@ from analysis_lib.evaluation import (
     t_interval,
 )
 from analysis_lib.evaluation.scores import MIN_RUNS
+from analysis_lib.questions.contrasts import change_of_gap
 from analysis_lib.questions.thinned import Thinned
 from analysis_lib.techniques import Technique, get_technique
 
 __all__ = [
+    "alone_predictions",
     "gap_table",
     "headline_predictions",
     "interval_table",
     "mix_table",
     "mixes",
     "paired_difference",
+    "program_scores",
     "program_table",
     "recall_table",
     "size_matched",
@@ -51,6 +54,7 @@ __all__ = [
 ]
 
 MACRO = "program_macro_recall"
+DIFFERS_FROM = {"balanced": "designed", "thinned": "designed", "natural": "thinned"}
 STUDIED = ("DEFault", "DeepFD")
 
 
@@ -136,13 +140,36 @@ def split_predictions(
         "n_jobs": n_jobs,
         "cache": cache,
     }
-    units = runs.drop_duplicates("configuration").groupby(["program", label]).size()
-    enough = (units >= 2).groupby("program").sum() >= 2
-    alone = runs[runs["program"].isin(enough.index[enough])]
-    parts = [run_study(corpus, alone, strategies=["E3"], **options)] if len(alone) else []
+    found = alone_predictions(corpus, runs, **options)
+    parts = [] if found is None else [found]
     rest = [s for s in ("E4", "E5", "E6") if s != "E5" or runs["family"].nunique() > 1]
     parts.append(run_study(corpus, runs, strategies=rest, n_groups=n_groups, **options))
     return pd.concat(parts, ignore_index=True)
+
+
+def alone_predictions(
+    corpus: Any, runs: pd.DataFrame, *, label: str = "label", **options: Any
+) -> pd.DataFrame | None:
+    """Predict every program by a model of its own (E3), where a program allows it.
+
+    Parameters
+    ----------
+    corpus, runs, label
+        See :func:`analysis_lib.evaluation.study.run_study`.
+    **options
+        Of ``run_study``.
+
+    Returns
+    -------
+    DataFrame or None
+        None if no program has two classes with two configurations each.
+    """
+    units = runs.drop_duplicates("configuration").groupby(["program", label]).size()
+    enough = (units >= 2).groupby("program").sum() >= 2
+    alone = runs[runs["program"].isin(enough.index[enough])]
+    if alone.empty:
+        return None
+    return run_study(corpus, alone, label=label, strategies=["E3"], **options)
 
 
 def interval_table(
@@ -221,6 +248,18 @@ def gap_table(
             table.insert(place, column, value)
         parts.append(table)
     return pd.concat(parts, ignore_index=True)
+
+
+def program_scores(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.Series:
+    """Return the score of every program, the mean recall of its classes.
+
+    Examples
+    --------
+    >>> p = pd.DataFrame({"program": "p", "label": list("xy"), "predicted": list("xx")})
+    >>> program_scores(p, min_runs=1).to_dict()
+    {'p': 0.5}
+    """
+    return by_program(predictions, min_runs=min_runs)["score"]
 
 
 def paired_difference(
@@ -406,7 +445,10 @@ def mix_table(
     DataFrame
         mix, runs, programs, chance, prior_oracle, permuted (pooled balanced accuracy under E1 with
         permuted labels), then of the labels as they are: E1, E2, E4 (pooled balanced accuracy) and,
-        for both metrics, gap, low, high and their ``macro_`` counterparts.
+        for both metrics, gap, low, high and their ``macro_`` counterparts; against (the mix that
+        this one differs from in one thing: the thinned one from the designed one in its number of
+        configurations, the natural one from the thinned one in its skew), change, change_low,
+        change_high (of the pooled gap, bootstrap over programs).
     """
     options = {
         "label": label,
@@ -417,9 +459,10 @@ def mix_table(
         "n_jobs": n_jobs,
         "cache": cache,
     }
-    rows = []
+    rows, predictions = [], {}
     for name, chosen in mixes(runs, label=label, random_state=random_state).items():
         found = run_study(corpus, chosen, strategies=["E1", "E2", "E4"], **options)
+        predictions[name] = found
         gap = evaluation_gap(found, n_resamples=n_resamples, random_state=random_state)
         pooled = gap.scores["pooled_balanced_accuracy"]
         row = {"mix": name, "runs": len(chosen), "programs": chosen["program"].nunique()}
@@ -443,6 +486,12 @@ def mix_table(
             row |= {prefix + "gap": part["estimate"]}
             row |= {prefix + end: part[end] for end in ("low", "high")}
         rows.append(row)
+    for row in rows:
+        if other := DIFFERS_FROM.get(row["mix"]):
+            pair = (predictions[row["mix"]], predictions[other])
+            change = change_of_gap(*pair, n_resamples=n_resamples, random_state=random_state)
+            ends = {"change_low": change.low, "change_high": change.high}
+            row |= {"against": other, "change": change.estimate} | ends
     return pd.DataFrame(rows)
 
 

@@ -1,6 +1,6 @@
 """Scores of detectors of instability, their differences, and rules that fit nothing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = [
     "channel_predictions",
     "detection_differences",
     "detection_scores",
+    "holm_adjusted",
     "threshold_scores",
     "useful",
 ]
@@ -268,27 +269,64 @@ def threshold_scores(
     return pd.DataFrame(rows)
 
 
-def useful(gain: Mapping[str, object], *, smallest: float = 0.1) -> str:
+def holm_adjusted(p_values: Sequence[float]) -> np.ndarray:
+    """Return p-values adjusted for their number by Holm's method.
+
+    The k-th smallest of n is multiplied by n - k + 1, and none gets below a smaller one.
+
+    Parameters
+    ----------
+    p_values : array-like of shape (n,)
+
+    Returns
+    -------
+    ndarray of shape (n,)
+
+    References
+    ----------
+    Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 1979.
+
+    Examples
+    --------
+    >>> holm_adjusted([0.03, 0.01, 0.8]).tolist()
+    [0.06, 0.03, 0.8]
+    """
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    return np.minimum(adjusted, 1.0)
+
+
+def useful(gain: Mapping[str, object], *, smallest: float = 0.1, level: float = 0.95) -> str:
     """Say what a gain over guessing decides about the claim that a detector is of use.
 
     Parameters
     ----------
     gain : mapping
-        A row of :func:`detection_differences` against chance: high, verdict.
+        A row of :func:`detection_differences` against chance: high, verdict; difference and, where
+        several verdicts are made alike, p_adjusted (see :func:`holm_adjusted`), if there are such.
     smallest : float, default=0.1
         The smallest gain in AUC that would be of use.
+    level : float, default=0.95
+        p_adjusted must be below 1 - ``level``.
 
     Returns
     -------
     str
-        "confirmed" if the gain is above 0; "contradicted" if it is not, and an AUC of
-        1/2 + ``smallest`` lies above its interval; else "unresolved".
+        "confirmed" if the gain is above 0, "confirmed, but small" if it then is smaller than
+        ``smallest``; "contradicted" if it is not, and an AUC of 1/2 + ``smallest`` lies above its
+        interval; else "unresolved".
 
     Examples
     --------
     >>> useful({"high": 0.3, "verdict": "above"}), useful({"high": 0.05, "verdict": "unresolved"})
     ('confirmed', 'contradicted')
+    >>> row = {"difference": 0.08, "high": 0.16, "verdict": "above"}
+    >>> useful(row), useful(row | {"p_adjusted": 0.06})
+    ('confirmed, but small', 'unresolved')
     """
-    if gain["verdict"] == "above":
-        return "confirmed"
+    if gain["verdict"] == "above" and gain.get("p_adjusted", 0.0) < 1 - level:
+        small = gain.get("difference", np.inf) < smallest
+        return "confirmed, but small" if small else "confirmed"
     return "contradicted" if gain["high"] < smallest else "unresolved"

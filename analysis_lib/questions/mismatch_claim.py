@@ -164,17 +164,20 @@ def added_value(
     -------
     DataFrame
         base, technique, strategy, estimate = AUC of the technique minus that of the base, low,
-        high, p_value (sign-flip), programs.
+        high, p_value (sign-flip), p_adjusted (max-T over all rows), programs.
     """
     wide = _wide(scores, window)
-    rows = []
+    rows, gains = [], []
     for strategy in strategies:
         for base, technique in pairs:
             d = _gain(wide, base, technique, strategy)
             name = {"base": base, "technique": technique, "strategy": strategy}
             p_value = sign_flip_test(d, random_state=random_state)
             rows.append(name | _fields(t_interval(d)) | {"p_value": p_value})
-    return pd.DataFrame(rows)
+            gains.append(d)
+    together = pd.concat(gains, axis=1, keys=range(len(gains))).dropna()
+    adjusted = max_t_test(together, random_state=random_state)["p_adjusted"]
+    return pd.DataFrame(rows).assign(p_adjusted=adjusted.to_numpy())
 
 
 def only_on_seen(

@@ -56,7 +56,8 @@ def renaming_table(
     -------
     DataFrame indexed by strategy
         named, renamed (program-macro recall), shared = named - renamed with low, high (Student's
-        interval over programs), chance, programs.
+        interval over programs), chance, programs. Where exchanged names score below chance, they
+        mislead; all that lies above chance is shared then, and named - chance is returned.
 
     Raises
     ------
@@ -78,14 +79,15 @@ def renaming_table(
             ).mean(axis=1)
             for k in (0, 1)
         )
-        interval = t_interval(named - renamed)
+        chance = 1 / runs[label].nunique()
+        interval = t_interval(named - (renamed if renamed.mean() > chance else chance))
         rows[strategy] = {
             "named": named.mean(),
             "renamed": renamed.mean(),
             "shared": interval.estimate,
             "low": interval.low,
             "high": interval.high,
-            "chance": 1 / runs[label].nunique(),
+            "chance": chance,
             "programs": interval.n,
         }
     return pd.DataFrame(rows).T.rename_axis("strategy")

@@ -59,10 +59,11 @@ def gap_parts(
     DataFrame
         technique, part (the four of :data:`analysis_lib.evaluation.gap.STEPS`, then "program part"
         = the last three together, and "total"), start, end (scores), estimate = start - end, low,
-        high; verdict ("adds" to the gap where the interval is above 0, "takes" from it where it is
-        below, else "open"); share = estimate / total, with share_low, share_high from a bootstrap
-        over programs of the macro scores (missing for the pooled metric, or where a resampled
-        total is not above 0).
+        high; wide_low, wide_high (the interval that also allows for other models, missing for the
+        pooled metric); verdict ("adds" to the gap where the plain interval is above 0, "takes" from
+        it where it is below, else "open"); share = estimate / total, with share_low, share_high
+        from a bootstrap over programs of the macro scores (missing for the pooled metric, or where
+        a resampled total is not above 0).
 
     Raises
     ------
@@ -92,7 +93,7 @@ def gap_parts(
                     "part": name,
                     "start": ends[first],
                     "end": ends[last],
-                    **found[["estimate", "low", "high"]].astype(float),
+                    **found[["estimate", "low", "high", "wide_low", "wide_high"]].astype(float),
                     "verdict": verdict(found["low"], found["high"]),
                     "share": found["estimate"] / whole if whole > NOTHING else np.nan,
                     "share_low": inside[0],

@@ -11,18 +11,43 @@ contradicted the whole interval is where the claim says it is not
 unresolved   the interval reaches both
 not testable the study's number is not known, or describes its corpus alone
 ============ ==============================================================================
+
+Where what was measured is not stated, a claim has several readings, each judged by itself;
+:func:`combined` makes them one verdict on the claim, with the further word "depends".
+
+The interval of a published number is not public. It is taken as wide as ours, so a number is
+contradicted only if it differs from our estimate by more than the interval of a difference allows.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analysis_lib.errors import InputError, unknown
 
-__all__ = ["DIRECTIONS", "VERDICTS", "Claim", "Estimate", "rule", "verdict"]
+__all__ = [
+    "DEPENDS",
+    "DIRECTIONS",
+    "UNITS",
+    "VERDICTS",
+    "Claim",
+    "Estimate",
+    "combined",
+    "estimate_text",
+    "rule",
+    "value_text",
+    "verdict",
+]
 
 DIRECTIONS = ("equal", "greater", "less", "not greater", "negligible")
 VERDICTS = ("confirmed", "contradicted", "unresolved", "not testable")
 CONFIRMED, CONTRADICTED, UNRESOLVED, NOT_TESTABLE = VERDICTS
+DEPENDS = "depends"
+"""Word for a claim whose readings do not have the same verdict."""
+
+UNITS = ("score", "share", "ratio", "decades")
+"""What quantities are measured in: a score or area, a share of runs, a ratio, powers of ten."""
+
 LEVEL = 0.05
 """A test that goes with an interval counts below this p-value."""
 
@@ -52,7 +77,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of the study.
+    """One statement of the study, in one reading, or a test that is ours.
 
     Parameters
     ----------
@@ -76,14 +101,22 @@ class Claim:
     shown : str
         Label of the figure or table that shows our estimate.
     form : str, default=".3f"
-        Format of the quantity's values.
+        Format of the quantity's values; "points" for a difference of shares.
     why_not : str
         Why it is not testable; empty if it is. Our value may stand beside it all the same.
+    reads : str
+        The claim that this is one of several readings of; by default the claim is its own.
+    reading : str
+        What is taken for granted, as in "if ...".
+    further : bool, default=False
+        Whether the study does not say this, and we ask. Such tests are not counted.
+    unit : {"score", "share", "ratio", "decades"}
+        What the quantity is measured in.
 
     Raises
     ------
     InputError
-        If the direction is unknown, or a testable claim lacks what its direction needs.
+        If the direction or unit is unknown, or a testable claim lacks what its direction needs.
     """
 
     id: str
@@ -98,10 +131,17 @@ class Claim:
     shown: str = ""
     form: str = ".3f"
     why_not: str = ""
+    reads: str = ""
+    reading: str = ""
+    further: bool = False
+    unit: str = "score"
 
     def __post_init__(self):
+        object.__setattr__(self, "reads", self.reads or self.id)
         if self.direction not in DIRECTIONS:
             raise unknown("direction", self.direction, DIRECTIONS)
+        if self.unit not in UNITS:
+            raise unknown("unit", self.unit, UNITS)
         if not (self.quantity or self.why_not):
             raise InputError(f"claim '{self.id}' needs a quantity, or a reason why it has none")
         if self.why_not:
@@ -127,8 +167,10 @@ def verdict(
 
     - "greater": confirmed if low > null; contradicted if high < null + margin, so that nothing
       worth having is left. "less" is the mirror image, "not greater" has the words exchanged.
-    - "equal": contradicted if the interval leaves out the published number; confirmed if it holds
-      the number and leaves out ``null``. An interval that holds both is too wide to say.
+    - "equal": confirmed if the interval holds the published number and leaves out ``null``;
+      contradicted if the number is further from the estimate than sqrt(2) times the half of the
+      interval that lies on its side. That is the interval of a difference from a number whose own
+      interval, which is not public, is as wide as ours. Else it is too close or too wide to say.
     - "negligible": confirmed if the interval lies within ``margin`` of ``null``, contradicted if
       it lies wholly above or wholly below ``null`` and reaches beyond the margin.
 
@@ -160,6 +202,8 @@ def verdict(
     ('confirmed', 'unresolved')
     >>> verdict(0.02, 0.01, 0.03, 0.19, "equal"), verdict(0.02, 0.01, 0.03, direction="greater")
     ('contradicted', 'confirmed')
+    >>> verdict(0.15, 0.12, 0.18, 0.19, "equal")  # outside, but not as far as 0.03 * sqrt(2)
+    'unresolved'
     """
     if direction not in DIRECTIONS:
         raise unknown("direction", direction, DIRECTIONS)
@@ -182,7 +226,41 @@ def verdict(
     if published is None:
         raise InputError("a claim about a number needs the published one")
     holds = low <= published <= high
-    return _word(holds and not low <= null <= high, not holds)
+    half = high - estimate if published > estimate else estimate - low
+    far = abs(published - estimate) > math.sqrt(2) * half
+    return _word(holds and not low <= null <= high, far and not holds)
+
+
+def combined(words: Iterable[str]) -> str:
+    """Return the verdict on a claim from those on its readings.
+
+    Readings that are not testable say nothing, unless all are. If the others have one verdict, it
+    is the claim's, else the claim "depends" on how the study is read.
+
+    Parameters
+    ----------
+    words : iterable of str
+
+    Returns
+    -------
+    str
+        One of :data:`VERDICTS` or :data:`DEPENDS`.
+
+    Raises
+    ------
+    InputError
+        If there is no reading.
+
+    Examples
+    --------
+    >>> combined(["confirmed", "confirmed", "not testable"]), combined(["confirmed", "unresolved"])
+    ('confirmed', 'depends')
+    """
+    found = set(words)
+    if not found:
+        raise InputError("a claim without a reading has no verdict")
+    told = found - {NOT_TESTABLE} or found
+    return told.pop() if len(told) == 1 else DEPENDS
 
 
 def rule(claim: Claim) -> str:
@@ -199,7 +277,7 @@ def rule(claim: Claim) -> str:
     if claim.direction == "equal":
         return (
             f"confirmed if the interval holds {claim.published:.3g} and not {null:.3g}, "
-            f"contradicted if it leaves out {claim.published:.3g}"
+            f"contradicted if {claim.published:.3g} is off by more than 1.41 times its half width"
         )
     if claim.direction == "negligible":
         return (
@@ -218,6 +296,36 @@ def rule(claim: Claim) -> str:
         f"confirmed if the whole interval is {first} {null:.3g}, "
         f"contradicted if it is {second} {other:.3g}"
     )
+
+
+def value_text(value: float | None, form: str) -> str:
+    """Return a value as text, a dash if it is missing, and never a negative zero.
+
+    Examples
+    --------
+    >>> value_text(-0.0004, ".2f"), value_text(-0.044, "points"), value_text(None, ".1%")
+    ('0.00', '-4.4 points', '–')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    if form == "points":
+        return f"{100 * value:z.1f} points"
+    return format(value, f"z{form}" if form[-1] in "ef%" else form)
+
+
+def estimate_text(estimate: float, low: float, high: float, form: str) -> str:
+    """Return an estimate with its interval as text, the estimate alone if it has none.
+
+    Examples
+    --------
+    >>> estimate_text(0.5, 0.25, 0.75, ".2f"), estimate_text(0.5, 0.25, 0.75, "points")
+    ('0.50 [0.25, 0.75]', '50.0 [25.0, 75.0] points')
+    """
+    if math.isnan(low):
+        return value_text(estimate, form)
+    unit = " points" if form == "points" else ""
+    value, *ends = (value_text(x, form).removesuffix(unit) for x in (estimate, low, high))
+    return f"{value} [{', '.join(ends)}]{unit}"
 
 
 def _word(confirmed: bool, contradicted: bool) -> str:

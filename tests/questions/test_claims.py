@@ -3,6 +3,7 @@
 import math
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -10,9 +11,19 @@ from analysis_lib import ROOT
 from analysis_lib.errors import InputError
 from analysis_lib.published import PUBLISHED, TABLE_VII
 from analysis_lib.questions import CHAPTERS, CLAIMS, QUESTIONS, useful
-from analysis_lib.questions.claims import claims_table, judge, verdict_counts
+from analysis_lib.questions.claims import claim_verdicts, claims_table, judge, verdict_counts
+from analysis_lib.questions.instability import LABEL_VARIANTS
 from analysis_lib.questions.mismatch_claim import GUESSING, only_on_seen
-from analysis_lib.questions.verdicts import Claim, Estimate, rule, verdict
+from analysis_lib.questions.study_claims import OTHER_DEFINITIONS
+from analysis_lib.questions.verdicts import (
+    Claim,
+    Estimate,
+    combined,
+    estimate_text,
+    rule,
+    value_text,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +57,50 @@ def test_verdicts(low, high, direction, word):
     assert verdict(middle, low, high, 0.19, direction, margin=0.05) == word
     shifted = verdict(middle + 2, low + 2, high + 2, 2.19, direction, null=2, margin=0.05)
     assert shifted == word
+
+
+@pytest.mark.parametrize(
+    ("estimate", "low", "high", "word"),
+    [
+        (0.16, 0.14, 0.18, "contradicted"),  # off by 0.03, and 0.02 * sqrt(2) = 0.028
+        (0.162, 0.142, 0.182, "unresolved"),  # off by 0.028
+        (0.162, 0.102, 0.182, "unresolved"),  # the far side does not count
+        (0.16, 0.10, 0.18, "contradicted"),
+        (0.22, 0.20, 0.24, "contradicted"),
+        (0.218, 0.198, 0.282, "unresolved"),
+        (0.17, 0.15, 0.19, "confirmed"),
+        (0.01, -0.10, 0.12, "contradicted"),
+        (0.05, -0.06, 0.16, "unresolved"),
+    ],
+)
+def test_a_number_contradicts_only_beyond_the_interval_of_a_difference(estimate, low, high, word):
+    assert verdict(estimate, low, high, 0.19, "equal") == word
+
+
+def test_two_like_studies_of_one_number_rarely_contradict_each_other():
+    rng = np.random.default_rng(0)
+    words = []
+    for _ in range(2000):
+        first, second = rng.normal(0.2, 0.02, 2)
+        half = 1.96 * 0.02
+        words.append(verdict(first, first - half, first + half, second, "equal"))
+    assert 0.035 < np.mean([w == "contradicted" for w in words]) < 0.065
+
+
+def test_readings_make_one_verdict():
+    assert combined(["confirmed"] * 3) == "confirmed"
+    assert combined(["not testable", "contradicted"]) == "contradicted"
+    assert combined(["not testable"] * 2) == "not testable"
+    assert combined(["unresolved", "contradicted"]) == "depends"
+    with pytest.raises(InputError, match="without a reading"):
+        combined([])
+
+
+def test_values_as_text():
+    assert value_text(5542.0, ",.0f") == "5,542" and value_text(math.nan, ".3f") == "–"
+    assert value_text(-0.0001, ".1%") == "0.0%" and value_text(5.4e6, ".1e") == "5.4e+06"
+    assert estimate_text(-0.0004, -0.011, 0.01, "points") == "0.0 [-1.1, 1.0] points"
+    assert estimate_text(8.0, math.nan, math.nan, ",.0f") == "8"
 
 
 def test_without_a_margin_only_the_wrong_side_contradicts():
@@ -118,6 +173,7 @@ def test_what_is_missing_is_not_testable_and_what_is_wrong_is_refused():
         {"quantity": "q", "direction": "negligible"},
         {"quantity": "q", "direction": "not greater"},
         {"quantity": "q", "direction": "up"},
+        {"quantity": "q", "unit": "miles"},
     ],
 )
 def test_claims_that_cannot_be_decided_are_refused(wrong):
@@ -146,12 +202,38 @@ def test_claims_have_names_of_their_own_and_say_how_they_are_decided():
     assert list(dict.fromkeys(table["question"])) == list(QUESTIONS) == list(CHAPTERS)
     known = {c.id: c for c in CLAIMS}
     assert rule(known["gap"]) == (
-        "confirmed if the interval holds 0.19 and not 0, contradicted if it leaves out 0.19"
+        "confirmed if the interval holds 0.19 and not 0, "
+        "contradicted if 0.19 is off by more than 1.41 times its half width"
     )
     assert rule(known["structure is used"]) == (
         "confirmed if the whole interval is below 0, contradicted if it is above 0"
     )
     assert rule(known["curvature as a warning"]).endswith("contradicted if it is below 0.1")
+
+
+def test_readings_of_a_claim_follow_each_other_and_say_what_they_take_for_granted():
+    order = [c.reads for c in CLAIMS]
+    assert [r for k, r in enumerate(order) if k == 0 or order[k - 1] != r] == list(
+        dict.fromkeys(order)
+    )
+    for name in set(order):
+        readings = [c for c in CLAIMS if c.reads == name]
+        first = readings[0]
+        assert all(
+            (c.question, c.text, c.where, c.further)
+            == (first.question, first.text, first.where, first.further)
+            for c in readings
+        )
+        if len(readings) > 1:
+            assert all(c.reading for c in readings)
+            assert len({c.reading for c in readings}) == len(readings), name
+    assert set(OTHER_DEFINITIONS) < set(LABEL_VARIANTS)
+
+
+def test_our_own_questions_are_no_claims_of_the_study():
+    further = [c for c in CLAIMS if c.further]
+    assert further and all(c.where == "our question" for c in further)
+    assert all(c.where != "our question" for c in CLAIMS if not c.further)
 
 
 def test_what_a_claim_points_to_is_in_its_chapter():
@@ -191,11 +273,14 @@ def test_judging_needs_exactly_the_claims_with_a_quantity():
         "d": "theirs",
         "e": "no run of our corpus tells",
     }
+    assert table["ours"].tolist()[:2] == ["0.100 [0.050, 0.150]"] * 2
+    assert table["theirs"].tolist()[:2] == ["–", "0.200"]
     counts = verdict_counts(table)
     assert list(counts.index) == ["gap", "corpus", "all"]
     assert counts.loc["all"].to_dict() == {
         "confirmed": 0,
         "contradicted": 1,
+        "depends": 0,
         "unresolved": 1,
         "not testable": 3,
         "claims": 5,
@@ -204,3 +289,21 @@ def test_judging_needs_exactly_the_claims_with_a_quantity():
         judge({"a": (0.1, 0.05, 0.15), "d": (8.0,)}, claims)
     with pytest.raises(InputError, match="no measured claim: c"):
         judge({k: (0.1, 0.05, 0.15) for k in "abcde"}, claims)
+
+
+def test_claims_are_counted_once_and_own_questions_not_at_all():
+    claims = (
+        Claim("a", "gap", "there is a gap", "Fig. 1", "E1 - E4", reading="if"),
+        Claim("a2", "gap", "there is a gap", "Fig. 1", "E2 - E4", reads="a", reading="else"),
+        Claim("b", "gap", "another", "Fig. 1", "E1 - E4"),
+        Claim("c", "gap", "ours", "our question", "E1", margin=0.5, further=True),
+    )
+    ours = {"a": (0.1, 0.05, 0.15), "a2": (-0.1, -0.15, -0.05), "b": (0.1, 0.05, 0.15)}
+    table = judge({**ours, "c": (0.1, 0.05, 0.15)}, claims)
+    assert table.loc["c", "verdict"] == "confirmed" and "small" in table.loc["c", "reason"]
+    assert table.loc["b", "reason"] == ""
+    found = claim_verdicts(table)
+    assert found["verdict"].to_dict() == {"a": "depends", "b": "confirmed", "c": "confirmed"}
+    assert found["readings"].to_dict() == {"a": 2, "b": 1, "c": 1}
+    counts = verdict_counts(table).loc["gap"]
+    assert (counts["depends"], counts["confirmed"], counts["claims"]) == (1, 1, 2)

@@ -150,6 +150,12 @@ def test_what_uneven_mixes_do():
     assert table.loc["balanced", "prior_oracle"] == table.loc["balanced", "chance"] == 0.5
     assert table.loc["natural", "prior_oracle"] > 0.6
     assert table.loc["natural", "permuted"] > table.loc["balanced", "permuted"] + 0.1
+    against = {"balanced": "designed", "thinned": "designed", "natural": "thinned"}
+    assert table["against"].dropna().to_dict() == against
+    for name, other in against.items():
+        row = table.loc[name]
+        assert row["change"] == pytest.approx(row["gap"] - table.loc[other, "gap"])
+        assert row["change_low"] <= row["change"] <= row["change_high"]
 
 
 def test_all_strategies_of_a_world(tmp_path):
@@ -172,6 +178,8 @@ def test_programs_that_cannot_be_trained_alone_are_left_out_of_e3():
     found = gap.split_predictions(corpus, runs, techniques=[tree], window=1, n_groups=2)
     programs = found.groupby("strategy")["program"].nunique()
     assert programs["E3"] == 3 and programs["E4"] == 4
+    few = corpus.runs[corpus.runs["configuration"].isin(one)]
+    assert gap.alone_predictions(corpus, few, techniques=[tree], windows=[1]) is None
 
 
 def test_a_share_of_each_class_is_trained_on():

@@ -33,9 +33,11 @@ from analysis_lib.questions.instability_scores import (
     channel_predictions,
     detection_differences,
     detection_scores,
+    holm_adjusted,
     threshold_scores,
     useful,
 )
+from analysis_lib.questions.instability_triage import cluster_sensitivity, triage_sensitivity
 from analysis_lib.questions.ranking import auc_by_program
 from analysis_lib.triage import TRIAGE_CHANNELS
 
@@ -279,6 +281,55 @@ def test_triage_on_unseen_programs(corpus):
     early = hold_out_triage(corpus.epochs, corpus.runs, epoch=-1, strategies=["E4"])
     assert early["finite"].all() and early["flagged"].mean() < 0.2
     assert len(TRIAGE_CHANNELS) == 4
+
+
+def test_clusters_stay_and_their_unstable_share_follows_the_definition():
+    size = np.repeat([1e-3, 1.0, 1e6], 4) * np.tile([1.0, 1.1, 1.2, 1.3], 3)
+    size = np.append(size, np.nan)
+    epochs = pd.DataFrame(dict.fromkeys(TRIAGE_CHANNELS, size)).assign(run_id=range(13), epoch=0)
+    runs = pd.DataFrame({"run_id": range(13), "program": [*("pq" * 6), "p"]})
+    labelled = {
+        "one": runs.assign(unstable=[*[False] * 8, True, *[False] * 3, True]),
+        "all large": runs.assign(unstable=~(size < 1e3)),
+        "none": runs.assign(unstable=False),
+    }
+    found = cluster_sensitivity(epochs, labelled).set_index(["definition", "cluster"])
+    assert found.loc["one"].index.tolist() == ["0", "1", "2", "not finite"]
+    assert found["runs"].tolist() == [4, 4, 4, 1] * 3
+    large = found.xs("0", level="cluster")
+    assert large["unstable"].tolist() == [0.25, 1, 0] and (large["programs"] == 2).all()
+    assert found.loc[("one", "not finite"), "unstable"] == 1
+    assert found.loc[("all large", "1"), "unstable"] == 0
+    with pytest.raises(InputError, match="'other' is not of the same runs"):
+        cluster_sensitivity(epochs, labelled | {"other": runs[::-1].assign(unstable=True)})
+
+
+def test_the_triage_rule_by_definition(corpus, tmp_path):
+    labelled = {"own": corpus.runs, "none": corpus.runs.assign(unstable=False)}
+    options = {"epoch": EPOCHS - 1, "n_groups": 3, "results": tmp_path, "n_resamples": 20}
+    found = triage_sensitivity(corpus.epochs, labelled, **options)
+    # a rule cannot learn from stable runs alone; of finite curvature, none is unstable here
+    assert found[["definition", "strategy"]].values.tolist() == [["own", "E1"], ["own", "E4"]]
+    assert (found["positives"] == 0).all() and (found["specificity"] == 1).all()
+    early = triage_sensitivity(corpus.epochs, labelled, **options | {"epoch": -1})
+    assert (early["positives"] == corpus.runs["unstable"].sum()).all()
+
+
+def test_holm_is_that_of_the_definition():
+    p = [0.04, 0.01, 0.03, 0.5]
+    assert holm_adjusted(p) == pytest.approx([0.09, 0.04, 0.09, 0.5])
+    assert holm_adjusted([0.6, 0.7]).tolist() == [1, 1]
+    assert holm_adjusted([]).tolist() == []
+
+
+def test_a_verdict_needs_the_adjusted_p_value_and_says_if_a_gain_is_small():
+    row = {"difference": 0.3, "high": 0.4, "verdict": "above"}
+    assert useful(row | {"p_adjusted": 0.01}) == "confirmed"
+    assert useful(row | {"p_adjusted": 0.06}) == "unresolved"
+    small = row | {"difference": 0.05, "high": 0.09}
+    assert useful(small | {"p_adjusted": 0.01}) == "confirmed, but small"
+    assert useful(small | {"p_adjusted": 0.06}) == "contradicted"
+    assert useful(small, smallest=0.04) == "confirmed"
 
 
 def test_counts_of_explosions(corpus):

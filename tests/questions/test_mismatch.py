@@ -251,6 +251,7 @@ def test_differences_are_paired_by_program():
     assert row["high"] - row["low"] < 1e-9 and row["p_value"] == 2 / 32
     assert table.loc["base", "estimate"] == 0
     gains = added_value(scores, [("base", "t"), (GUESSING, "t")], window=5, strategies=["E4"])
+    assert gains["p_adjusted"].between(gains["p_value"] - 0.02, 1).all()
     assert gains["estimate"].round(9).tolist() == [0.1, 0.2]
     half = 2.776445 * np.std([-0.02, -0.01, 0, 0.01, 0.02], ddof=1) / np.sqrt(5)
     np.testing.assert_allclose(gains["high"] - gains["estimate"], half, rtol=1e-5)

@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 from analysis_lib.channels import CHANNELS
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation import simulate_world, variance_shares
+from analysis_lib.questions.initial import state_leak
 from analysis_lib.questions.leaks import audit_predictions, audit_set, audit_table, paired_change
 from analysis_lib.questions.permutation import (
     class_mixes,
@@ -148,6 +149,19 @@ def test_renaming_shows_what_programs_share():
     assert own.loc["E2", "renamed"] > 0.9 and abs(own.loc["E2", "shared"]) < 0.1
     assert own.loc["E4", "named"] < 0.45
     assert (shared["chance"] == 0.25).all() and (shared["programs"] == 9).all()
+
+
+def test_names_that_mislead_leave_what_is_above_chance_to_what_programs_share():
+    world = {"programs": 9, "identity": 1.0, "replicate": 0.3, "signal": 3.0}
+    options = {"technique": NEAREST, "strategies": ["E4"], "repeats": 1, "n_groups": 3}
+    features, runs = simulate_world("transferable", **world)
+    below = 0
+    for state in range(8):
+        row = renaming_table(features, runs, "label", random_state=state, **options).loc["E4"]
+        floor = max(row["renamed"], row["chance"])
+        assert row["shared"] == pytest.approx(row["named"] - floor)
+        below += row["renamed"] < row["chance"]
+    assert 0 < below < 8
 
 
 def test_identity_is_recognised_where_it_is_and_erased():
@@ -296,3 +310,24 @@ def test_the_audited_forests_are_small_and_see_the_program(corpus):
     assert known["audit-rate"].make_estimator(3).n_estimators == 7
     forest = known["features"].make_estimator(3)[-1]
     assert (forest.n_estimators, forest.random_state) == (7, 3)
+
+
+def test_rows_taken_from_runs_that_begin_alike_score_below_what_the_state_is_worth():
+    """Eight classes in a state, two of which are twice as frequent: nothing but a mix to learn."""
+    rows = [
+        {"program": p, "state": f"{p}{k}", "label": label}
+        for p in "pqrs"
+        for k in range(5)
+        for label in "wwxxyyzz"
+    ]
+    runs = pd.DataFrame(rows)
+    runs["run_id"] = [f"r{k:03d}" for k in range(len(runs))]
+    runs["configuration"] = runs["program"] + runs["label"] + (runs.index % 8).astype(str)
+    rng = np.random.default_rng(0)
+    values = {state: rng.normal(size=3) for state in runs["state"].unique()}
+    x = pd.DataFrame([values[s] for s in runs["state"]], index=runs["run_id"])
+    found = state_leak(x, runs, "label", technique=TREE)
+    assert found["shared"] == 1
+    assert found["dealt"].estimate > found["leak"].estimate
+    alone = pd.DataFrame(rng.normal(size=(len(runs), 3)), index=runs["run_id"])
+    assert state_leak(alone, runs, "label", technique=TREE)["shared"] == 0
