@@ -13,7 +13,8 @@ from analysis_lib.questions.cache import CACHE, cached
 from analysis_lib.questions.contrasts import as_estimate
 from analysis_lib.questions.instability import quintile_contrast, relabel
 from analysis_lib.questions.instability_detection import detect_instability
-from analysis_lib.questions.instability_scores import detection_differences
+from analysis_lib.questions.instability_features import SETTINGS
+from analysis_lib.questions.instability_scores import detection_differences, holm_adjusted
 from analysis_lib.questions.mismatch import (
     MISMATCH,
     mismatch_arms,
@@ -104,6 +105,8 @@ def instability_estimates(
         "curvature over the rate, before": (before, {"features": "rate"}),
     }
     gains = detection_differences(predictions, pairs.values(), **drawn).to_dict("records")
+    warning = gains[list(pairs).index("curvature as a warning")]
+    warning["p_value"] = _holm_of_warning(predictions, **drawn)
     others = {name: _at_once(relabel(corpus, runs, name), **drawn) for name in OTHER_DEFINITIONS}
     return {
         "unstable share": as_estimate(difference_of_shares(bad, program, bad | True, **drawn)),
@@ -118,6 +121,18 @@ def instability_estimates(
         **{k: as_estimate(row, "difference") for k, row in zip(pairs, gains, strict=True)},
         **cluster_contrasts(corpus.epochs, runs, **drawn),
     }
+
+
+def _holm_of_warning(predictions: pd.DataFrame, **drawn: Any) -> float:
+    """Return the p-value of the warning, adjusted for all that the chapter decides alike."""
+    asked = [
+        ({"setting": setting, "features": kind, "estimator": "logistic", "strategy": "E4"}, {})
+        for setting in SETTINGS
+        for kind in ("curvature", "dimensionless")
+    ]
+    found = detection_differences(predictions, asked, **drawn)
+    place = [one["setting"] for one, _ in asked].index("before")
+    return float(holm_adjusted(found["p_value"])[place])
 
 
 def not_finite_largest(epochs: pd.DataFrame, *, channel: str = CHANNEL) -> pd.DataFrame:

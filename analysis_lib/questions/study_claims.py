@@ -524,7 +524,7 @@ INSTABILITY = _claims(
         "where": "our question",
         "further": True,
         "quantity": "AUC within programs, E4, traces cut before the first bad snapshot, minus one "
-        "half",
+        "half; its p-value is adjusted over two kinds of curvature in three settings",
         "margin": _USE,
         "shown": "fig-instability-auc",
     },
