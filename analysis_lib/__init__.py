@@ -33,6 +33,14 @@ _HOME = {
     "Corpus": "corpus",
     "load_corpus": "corpus",
     "make_plan": "corpus",
+    # a program of one's own
+    "own_corpus": "injection",
+    "own_program": "injection",
+    # evaluation of one's own
+    "gap_report": "harness",
+    # diagnosis of one run
+    "Diagnosis": "diagnosis",
+    "diagnose": "diagnosis",
     # errors
     "InputError": "errors",
 }

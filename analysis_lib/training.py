@@ -16,12 +16,22 @@ from analysis_lib.errors import InputError
 from analysis_lib.faults.data import edit_data, has_classes
 from analysis_lib.faults.operator import faulty_setup
 from analysis_lib.monitor import Monitor
-from analysis_lib.programs.losses import activate, loss_value, weighted_loss
-from analysis_lib.programs.metrics import METRICS, accuracy
+from analysis_lib.programs.losses import activate, weighted_loss
+from analysis_lib.programs.metrics import accuracy
 from analysis_lib.programs.optimizers import make_optimizer
 from analysis_lib.programs.program import Program, Setup, get_program
 
-__all__ = ["Stopping", "Trace", "find_device", "train", "train_on_gpu"]
+__all__ = [
+    "INITIAL_ROWS",
+    "Objective",
+    "Stopping",
+    "Trace",
+    "find_device",
+    "scores",
+    "train",
+    "train_on_gpu",
+    "weights_digest",
+]
 
 INITIAL_ROWS = 512
 """Training rows on which loss and metric are measured before training."""
@@ -70,11 +80,11 @@ def _penalty(model: nn.Module, penalties) -> Tensor | float:
     return total
 
 
-class _Objective:
+class Objective:
     """The scalar a run minimises, as a function of raw outputs and target."""
 
-    def __init__(self, model: nn.Module, setup: Setup):
-        self.model, self.setup = model, setup
+    def __init__(self, program: Program, model: nn.Module, setup: Setup):
+        self.program, self.model, self.setup = program, model, setup
 
     def __call__(self, raw: Tensor, target: Tensor) -> Tensor:
         if self.setup.output_twice:
@@ -82,7 +92,7 @@ class _Objective:
         if self.setup.broadcast:
             raw, target = torch.broadcast_tensors(raw, target.reshape(-1))
         if self.setup.class_ratio == 1.0:
-            loss = loss_value(self.setup.loss, raw, target, output=self.setup.output)
+            loss = self.program.loss_value(self.setup.loss, raw, target, output=self.setup.output)
         else:
             loss = weighted_loss(raw, target, self.setup.class_ratio)
         if self.setup.reduction == "sum":
@@ -101,11 +111,12 @@ class _Objective:
         return raw.cpu().numpy()
 
 
-def _scores(program: Program, output: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+def scores(program: Program, output: np.ndarray, target: np.ndarray) -> tuple[float, float]:
+    """Return metric and accuracy of outputs; NaN where they are not finite or not defined."""
     if not np.isfinite(output).all():
         return math.nan, math.nan
     with np.errstate(over="ignore"):
-        metric = METRICS[program.metric].compute(output, target)
+        metric = program.score(output, target)
     return metric, accuracy(output, target) if program.classifies else math.nan
 
 
@@ -142,7 +153,7 @@ def _on(device: torch.device, inputs: tuple[Tensor, ...], target: Tensor) -> tup
 
 @torch.no_grad()
 def _evaluate(
-    program: Program, objective: _Objective, batch: tuple, device: torch.device
+    program: Program, objective: Objective, batch: tuple, device: torch.device
 ) -> tuple[float, float, float]:
     """Loss, metric and accuracy in evaluation mode; draws the same noise every time."""
     inputs, target = _on(device, *program.prepare(batch, torch.Generator().manual_seed(1)))
@@ -152,7 +163,7 @@ def _evaluate(
     raw = model(*inputs)
     model.train(training)
     loss = float(objective(raw, target))
-    return loss, *_scores(program, objective.output(raw), target.cpu().numpy())
+    return loss, *scores(program, objective.output(raw), target.cpu().numpy())
 
 
 def _batches(rows: int, setup: Setup, target: Tensor, generator: torch.Generator) -> Iterator:
@@ -188,7 +199,8 @@ class Stopping:
             self.due |= epoch + 1 >= self.setup.stop_after
 
 
-def _digest(model: nn.Module) -> str:
+def weights_digest(model: nn.Module) -> str:
+    """Return the sha256 of all weights and buffers of a model, by name."""
     digest = hashlib.sha256()
     for name, value in model.state_dict().items():
         digest.update(name.encode())
@@ -244,7 +256,7 @@ def train(run: Run, *, monitor: bool = True, device: str = "cpu") -> Trace:
     model = program.model(setup, seed=run.seed_of("weights")).to(place)
     model.train(setup.train_mode)
     optimizer = make_optimizer(model, setup)
-    objective = _Objective(model, setup)
+    objective = Objective(program, model, setup)
     order = torch.Generator().manual_seed(run.seed_of("order"))
     noise = torch.Generator().manual_seed(run.seed_of("data"))
     torch.manual_seed(run.seed_of("order"))
@@ -313,7 +325,7 @@ def train(run: Run, *, monitor: bool = True, device: str = "cpu") -> Trace:
                         break
                 if not torch.isfinite(losses[-1]):
                     break
-            metric, right = _scores(program, np.concatenate(outputs), np.concatenate(targets))
+            metric, right = scores(program, np.concatenate(outputs), np.concatenate(targets))
             measured = {
                 "train_loss": float(torch.stack(losses).double().mean()),
                 "train_metric": metric,
@@ -332,7 +344,7 @@ def train(run: Run, *, monitor: bool = True, device: str = "cpu") -> Trace:
         broken = f"loss was non-finite in epoch {epochs.epoch[row]}, and finite again later"
     record = {
         "parameters_count": sum(p.numel() for p in model.parameters()),
-        "weights_digest": _digest(model),
+        "weights_digest": weights_digest(model),
         "learning_rate": setup.lr,
         "batch_size": setup.batch_size,
         "steps": steps,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from analysis_lib.cli import corpus, explore, publish
+from analysis_lib.cli import corpus, diagnose, explore, gap, leaderboard, publish
 from analysis_lib.errors import InputError
 
 __all__ = ["app", "main"]
@@ -27,6 +27,10 @@ app.command("programs")(explore.programs)
 app.command("faults")(explore.faults)
 app.command("run")(explore.run)
 app.add_typer(corpus.app, name="corpus")
+app.command("gap")(gap.gap)
+app.command("leaderboard")(leaderboard.leaderboard)
+app.command("diagnose")(diagnose.diagnose)
+app.command("diagnosis-model")(diagnose.diagnosis_model)
 app.command("notebooks")(publish.notebooks)
 app.command("book")(publish.book)
 

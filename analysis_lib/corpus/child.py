@@ -10,6 +10,7 @@ import json
 import math
 import multiprocessing
 import os
+import pickle
 import platform
 import re
 import resource
@@ -117,13 +118,23 @@ def _place(error: BaseException) -> str:
     return "".join(" " + clean(place, 120) for place in places)
 
 
-def _prepared(spec: Mapping, trainer: str) -> tuple[Callable, Run]:
-    """Return what trains, and what is trained; refuse what this version does not know."""
+def _found(trainer: str | bytes) -> Callable:
+    if isinstance(trainer, bytes):
+        try:
+            return pickle.loads(trainer)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise InputError(f"the trainer cannot be read from its pickle ({why})") from None
     module, _, name = trainer.partition(":")
     try:
-        train = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InputError(f"no trainer '{trainer}' ({type(error).__name__}: {error})") from None
+
+
+def _prepared(spec: Mapping, trainer: str | bytes) -> tuple[Callable, Run]:
+    """Return what trains, and what is trained; refuse what this version does not know."""
+    train = _found(trainer)
     run = Run.from_spec(spec)
     if trainer in (TRAINER, GPU_TRAINER):
         from analysis_lib.faults import get_operator
@@ -151,7 +162,7 @@ def _train(train: Callable, run: Run) -> tuple[dict, list[bytes]]:
     return head, [to_bytes(table) for table in tables]
 
 
-def _main(pipe: Connection, spec: dict, trainer: str, limits: tuple) -> None:
+def _main(pipe: Connection, spec: dict, trainer: str | bytes, limits: tuple) -> None:
     start = time.monotonic()
     _limits(*limits)
     blobs = []
@@ -289,7 +300,7 @@ def _attempt(arguments: tuple) -> tuple[dict, list[bytes]]:
 def run_child(
     spec: Mapping,
     *,
-    trainer: str = TRAINER,
+    trainer: str | bytes = TRAINER,
     cpu_s: int = 60,
     wall_s: float = 600,
     memory_gib: float | None = None,
@@ -302,8 +313,9 @@ def run_child(
     ----------
     spec : mapping
         ``run.spec``.
-    trainer : str
-        ``"module:function"``, importable in the child, which has the ``sys.path`` of the caller.
+    trainer : str or bytes
+        ``"module:function"``, importable in the child, which has the ``sys.path`` of the caller;
+        or a pickle of the function, for one that the child could not import.
     cpu_s : int
         Limit of CPU time in seconds: status ``cpu_limit``.
     wall_s : float

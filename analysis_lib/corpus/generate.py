@@ -87,7 +87,7 @@ def generate(
     cpu_s: int = 60,
     wall_s: float = 600,
     memory_gib: float | None = 4.0,
-    trainer: str = TRAINER,
+    trainer: str | bytes = TRAINER,
     retry: Sequence[str] = (),
     random_state: int = 0,
     progress: bool | None = None,
@@ -112,8 +112,8 @@ def generate(
         Number of threads; by default the usable cores. Not together with ``executor``.
     cpu_s, wall_s, memory_gib : float, optional
         Limits of one run in seconds of CPU time, seconds, and GiB.
-    trainer : str
-        ``"module:function"`` with ``train(run) -> Trace``.
+    trainer : str or bytes
+        ``"module:function"`` with ``train(run) -> Trace``, or a pickle of such a function.
     retry : sequence of str
         Statuses whose runs are made again, for example ``("killed", "timeout")``.
     random_state : int

@@ -29,6 +29,7 @@ _PACKAGES = (
     "analysis_lib.curvature",
     "analysis_lib.monitor",
     child.TRAINER.partition(":")[0],
+    "analysis_lib.injection.loop",
 )
 
 

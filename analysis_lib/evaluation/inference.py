@@ -258,23 +258,30 @@ def sign_flip_test(
 
 
 def max_t_test(
-    differences: pd.DataFrame, *, n_resamples: int = 10_000, random_state: int = 0
+    differences: pd.DataFrame,
+    *,
+    level: float = 0.95,
+    n_resamples: int = 10_000,
+    random_state: int = 0,
 ) -> pd.DataFrame:
     """Test many columns of per-program differences at once (Westfall and Young's max-T).
 
     t = mean / (s / sqrt(n)) per column. The signs of whole programs are flipped, the same in all
-    columns, and every ``|t|`` is compared with the largest ``|t|`` of each flipped table.
+    columns, and every ``|t|`` is compared with the largest ``|t|`` of each flipped table. The
+    simultaneous interval is mean +- c s / sqrt(n), c the quantile of these largest at ``level``.
 
     Parameters
     ----------
     differences : DataFrame of shape (n_programs, n_comparisons)
         Without missing values.
+    level : float, default=0.95
+        Of all intervals together.
     n_resamples, random_state : int
 
     Returns
     -------
     DataFrame indexed by comparison
-        mean, t, p_adjusted (two-sided, family-wise).
+        mean, t, p_adjusted (two-sided, family-wise), low, high.
 
     Raises
     ------
@@ -284,18 +291,23 @@ def max_t_test(
     d = differences.to_numpy(dtype=float)
     if len(d) < 2 or not np.isfinite(d).all():
         raise InputError("max-T needs at least two programs and no missing difference")
+    _values([0.0], level)
     n = len(d)
     square = (d**2).mean(axis=0)
 
-    def t_of(mean):
+    def error_of(mean):
         variance = np.maximum(square - mean**2, 1e-15 * np.maximum(square, 1e-300))
-        return mean / np.sqrt(variance / (n - 1))
+        return np.sqrt(variance / (n - 1))
 
-    observed = t_of(d.mean(axis=0))
-    largest = np.abs(t_of(_flipped_means(d, n_resamples, random_state))).max(axis=1)
+    mean, error = d.mean(axis=0), error_of(d.mean(axis=0))
+    observed = mean / error
+    flipped = _flipped_means(d, n_resamples, random_state)
+    largest = np.abs(flipped / error_of(flipped)).max(axis=1)
+    half = np.quantile(largest, level, method="higher") * error
     reached = largest[:, None] >= np.abs(observed) * (1 - 1e-12)
     adjusted = (1 + reached.sum(axis=0)) / (1 + n_resamples)
-    columns = {"mean": d.mean(axis=0), "t": observed, "p_adjusted": adjusted}
+    columns = {"mean": mean, "t": observed, "p_adjusted": adjusted}
+    columns |= {"low": mean - half, "high": mean + half}
     return pd.DataFrame(columns, index=differences.columns)
 
 

@@ -3,17 +3,20 @@
 import hashlib
 import inspect
 import json
+import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import cache as cached
+from importlib.metadata import version
 from itertools import islice, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import sklearn
 from joblib import Parallel, delayed
 
+from analysis_lib.dependencies import code_files
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.folds import check_folds, pick_splits
 from analysis_lib.evaluation.predict import assemble, fit_fold, fold_tasks
@@ -78,8 +81,8 @@ def run_study(
         Folder for finished predictions, one file per combination in the format of
         :mod:`analysis_lib.evaluation.predictions`. A file is used again
         if the features, the runs, their labels and folds, the estimator with its parameters and
-        code, this package's code, the options, the version of scikit-learn and ``content_hash``
-        are the same.
+        the modules of its classes, the code of this package that they and this function use, the
+        options, the version of scikit-learn and ``content_hash`` are the same.
     content_hash : str
         Anything else that the results depend on, such as the corpus's hash or a code version.
 
@@ -87,7 +90,9 @@ def run_study(
     -------
     DataFrame
         technique, window, strategy, repeat, then the columns of ``cross_predict``; one row per
-        run and combination, as :mod:`analysis_lib.evaluation.predictions` documents it.
+        run and combination, as :mod:`analysis_lib.evaluation.predictions` documents it. Its
+        ``attrs["costs"]`` lists technique, window, strategy, repeat and seconds: CPU time of
+        fitting and predicting all folds, as it was when they were fitted.
 
     Raises
     ------
@@ -108,7 +113,8 @@ def run_study(
     table = table[table["run_id"].isin(runs["run_id"])]
     if folds is not None:
         check_folds(folds, runs, label=label)
-    features, drawn, parts, missing = {}, {}, {}, []
+    features, drawn, parts, missing, costs, texts = {}, {}, {}, [], {}, {}
+    known = b"" if cache is None else _runs_text(runs, label)
     for place, (technique, window, strategy, repeat) in enumerate(asked):
         key = (technique.feature_set, window)
         if key not in features:
@@ -129,26 +135,35 @@ def run_study(
         if cache is not None:
             setting = {"label": label, "options": options, "content": content_hash, "tags": tags}
             x = features[key].reindex(runs["run_id"])
-            digest = _digest(x, runs, splits, technique, strategy, setting)
+            if id(splits) not in texts:  # kept beside its text, or its id could be another's
+                texts[id(splits)] = (_text(splits), splits)
+            about = (known, texts[id(splits)][0])
+            digest = _digest(x, about, technique, strategy, setting)
             file = Path(cache) / f"{digest}.parquet"
         if file is not None and file.exists():
             parts[place] = load_predictions(file)
+            costs[place] = tags | {"seconds": parts[place].attrs.get("seconds")}
             parts[place].attrs = {}
         else:
             missing.append((place, features[key], technique, splits, tags, file))
     seeds = [random_state + tags["repeat"] for *_, tags, _ in missing]
     fitted = _fit_all(missing, runs, label, seeds=seeds, balance=balance, n_jobs=n_jobs)
     for (place, _, _, splits, tags, file), results in zip(missing, fitted, strict=True):
-        predictions = assemble(runs, label, splits, results, probabilities=probabilities)
+        found, seconds = zip(*results, strict=True)
+        predictions = assemble(runs, label, splits, found, probabilities=probabilities)
         parts[place] = _tag(predictions, tags)
+        costs[place] = tags | {"seconds": sum(seconds)}
         if file is not None:
-            save_predictions(parts[place], file, metadata={"label": label})
+            note = {"label": label, "seconds": sum(seconds), "versions": _versions()}
+            save_predictions(parts[place], file, metadata=note)
     ordered = [parts[place] for place in range(len(asked))]
-    return check_predictions(pd.concat(ordered, ignore_index=True))
+    table = check_predictions(pd.concat(ordered, ignore_index=True))
+    table.attrs["costs"] = [costs[place] for place in range(len(asked))]
+    return table
 
 
 def _fit_all(missing, runs, label, *, seeds, balance, n_jobs) -> Iterator[list[tuple]]:
-    """Yield the results of the folds of every combination, all fitted in one queue."""
+    """Yield results and CPU seconds of the folds of every combination, fitted in one queue."""
     sizes: deque[int] = deque()
     shared: dict[int, np.ndarray] = {}  # one array per feature table: workers map it once
 
@@ -168,11 +183,16 @@ def _fit_all(missing, runs, label, *, seeds, balance, n_jobs) -> Iterator[list[t
             x = shared.setdefault(id(features), folds[0].x)
             yield from (task._replace(x=x) for task in folds)
 
-    queue = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(fit_fold)(t) for t in tasks())
+    queue = Parallel(n_jobs=n_jobs, return_as="generator")(delayed(_timed)(t) for t in tasks())
     for _ in missing:
         first = next(queue)  # by now the folds of this combination have been counted
         yield [first, *islice(queue, sizes.popleft() - 1)]
     next(queue, None)  # joblib takes a queue that is dropped at its last result for a cancelled one
+
+
+def _timed(task) -> tuple[tuple, float]:
+    start = time.process_time()
+    return fit_fold(task), time.process_time() - start
 
 
 def _tag(predictions: pd.DataFrame, tags: dict) -> pd.DataFrame:
@@ -181,31 +201,59 @@ def _tag(predictions: pd.DataFrame, tags: dict) -> pd.DataFrame:
     return predictions
 
 
-def _digest(x, runs, folds, technique, strategy, setting) -> str:
-    names = [c for c in ("run_id", "program", "configuration", "family", "operator") if c in runs]
+def _digest(x, about, technique, strategy, setting) -> str:
     feature_set = technique.feature_set
     name = feature_set.name if isinstance(feature_set, FeatureSet) else feature_set
+    estimator = technique.make_estimator(0)
+    kinds = _kinds(estimator)
     text = {
-        "technique": [technique.name, name, *_identity(technique.make_estimator(0))],
+        "technique": [technique.name, name, str(estimator.get_params())],
+        "kinds": [f"{kind.__module__}.{kind.__qualname__}\n{_code_of(kind)}" for kind in kinds],
         "code": _code(),
         "strategy": strategy,
         "columns": list(map(str, x.columns)),
         **setting,
-        "sklearn": sklearn.__version__,
+        "sklearn": version("scikit-learn"),
     }
     digest = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
     digest.update(x.to_numpy(dtype=float).tobytes())
-    digest.update(runs[[*names, setting["label"]]].astype(str).to_csv(index=False).encode())
-    digest.update(folds.astype(str).to_csv(index=False).encode())
+    for text in about:
+        digest.update(text)
     return digest.hexdigest()[:32]
 
 
-def _identity(estimator) -> list[str]:
-    """Parameters of an estimator, and name and source of its class and of all nested ones."""
-    parameters = estimator.get_params()
-    nested = [v for v in parameters.values() if hasattr(v, "get_params")]
-    kinds = sorted({type(e) for e in (estimator, *nested)}, key=lambda k: k.__qualname__)
-    return [str(parameters), *(f"{k.__module__}.{k.__qualname__}\n{_source(k)}" for k in kinds)]
+def _runs_text(runs: pd.DataFrame, label: str) -> bytes:
+    names = [c for c in ("run_id", "program", "configuration", "family", "operator") if c in runs]
+    return _text(runs[[*names, label]])
+
+
+def _text(table: pd.DataFrame) -> bytes:
+    return table.astype(str).to_csv(index=False).encode()
+
+
+def _kinds(estimator) -> list[type]:
+    """Classes of an estimator and of all estimators nested in its parameters."""
+    nested = [v for v in estimator.get_params().values() if hasattr(v, "get_params")]
+    return sorted({type(e) for e in (estimator, *nested)}, key=lambda k: k.__qualname__)
+
+
+@cached
+def _code() -> str:
+    """Digest of the modules of this package that turn features into predictions."""
+    here = Path(__file__).parent
+    names = ("balance", "erasure", "predict", "splits", "study")
+    return _digest_of(here / f"{name}.py" for name in names)
+
+
+@cached
+def _code_of(kind: type) -> str:
+    """Digest of the module of a class, with what it imports if it is of this package."""
+    if files := code_files(kind.__module__):
+        return _digest_of(files)
+    try:
+        return _digest_of([inspect.getsourcefile(sys.modules[kind.__module__])])
+    except (KeyError, OSError, TypeError):  # compiled, or of a console
+        return _source(kind)
 
 
 def _source(kind: type) -> str:
@@ -215,11 +263,9 @@ def _source(kind: type) -> str:
         return ""
 
 
-@cached
-def _code() -> str:
-    """Digest of the modules that turn features into predictions."""
-    here = Path(__file__).parent
-    names = ("balance", "erasure", "predict", "splits", "study")
-    files = [here / f"{name}.py" for name in names]
-    files += sorted(here.parent.joinpath("techniques").glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+def _digest_of(files: Iterable[str | Path]) -> str:
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("numpy", "pandas", "scikit-learn")}

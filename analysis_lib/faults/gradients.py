@@ -10,7 +10,6 @@ from torch import Tensor
 from analysis_lib.configuration import Configuration
 from analysis_lib.faults.operator import effective, faulty_setup
 from analysis_lib.faults.slots import matrices, rows, weighted
-from analysis_lib.programs.losses import loss_value
 from analysis_lib.programs.program import Program, Setup, get_program
 
 __all__ = ["Training", "distinct", "gradient_direction", "training_of"]
@@ -44,7 +43,7 @@ def gradient_direction(name: str, loss: str, output: str) -> np.ndarray | None:
     """
     raw, target = _outputs(name)
     raw = raw.clone().requires_grad_()
-    value = loss_value(loss, raw, target, output=output)
+    value = get_program(name).loss_value(loss, raw, target, output=output)
     if not (value.requires_grad and torch.isfinite(value)):
         return None
     (gradient,) = torch.autograd.grad(value, raw)
@@ -89,7 +88,8 @@ class Training:
     def __init__(self, program: Program, setup: Setup):
         size = min(setup.batch_size, rows(program))
         self.direction = gradient_direction(program.name, setup.loss, setup.output)
-        if setup.left_out and setup.left_out == weighted(program)[:-1]:
+        before = weighted(program)[:-1] if len(matrices(program)) > 1 else ()
+        if setup.left_out and setup.left_out == before:
             # the last layer alone is trained, as behind a cut before it
             setup = replace(setup, left_out=()).edited(matrices(program)[-2], detach=True)
         self.rest = replace(setup, loss="", output="", batch_size=size)

@@ -52,7 +52,9 @@ def change_loss(program: Program, setup: Setup, *, loss: str) -> Setup:
 
 
 def _opposite(program: Program) -> tuple[str, ...]:
-    return OF_VALUES if program.setup.loss in OF_CLASSES else OF_CLASSES
+    loss = program.setup.loss
+    classes = loss in OF_CLASSES or (loss not in LOSSES and program.classifies)
+    return OF_VALUES if classes else OF_CLASSES
 
 
 @operator(

@@ -35,6 +35,7 @@ def _penalised(setup: Setup, slots, penalty: str) -> Setup:
         "layer": Parameter(str, "parametrised slot, or all", choices=lambda p: (*weighted(p), ALL)),
         "penalty": Parameter(str, "kind of penalty", choices=PENALTIES),
     },
+    applies=needs(weighted, "layer with weights"),
     sample=lambda p, rng: {
         "layer": ALL if rng.random() < 0.9 else pick(rng, weighted(p)),
         "penalty": pick(rng, ("l1", "l1", "l2", "l1_l2")),

@@ -28,7 +28,8 @@ HARMFUL = ("zeros", "ones", "constant", "wide_normal")
 
 
 def _sample_init(program: Program, rng: np.random.Generator) -> dict:
-    layer = ALL if rng.random() < 0.7 else pick(rng, weighted(program)[:-1])
+    others = weighted(program)[:-1]
+    layer = ALL if rng.random() < 0.7 or not others else pick(rng, others)
     present = {s.name: s.options.get("init") for s in program.slots()}
     return {"layer": layer, "init": pick(rng, [i for i in HARMFUL if i != present.get(layer)])}
 
@@ -42,6 +43,7 @@ def _sample_init(program: Program, rng: np.random.Generator) -> dict:
         "layer": Parameter(str, "parametrised slot, or all", choices=lambda p: (*weighted(p), ALL)),
         "init": Parameter(str, "initializer", choices=tuple(INITIALIZERS)),
     },
+    applies=needs(weighted, "layer with weights"),
     sample=_sample_init,
     weight=2.0,
 )
@@ -65,6 +67,7 @@ def _sample_gain(program: Program, rng: np.random.Generator) -> dict:
         "layer": Parameter(str, "parametrised slot, or all", choices=lambda p: (*weighted(p), ALL)),
         "gain": Parameter(float, "factor on the initial weights", 1e-8, 1e8),
     },
+    applies=needs(weighted, "layer with weights"),
     sample=_sample_gain,
     weight=2.0,
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError, unknown
-from analysis_lib.features import curvature, deepfd, default, optimizer, rules
+from analysis_lib.features import curvature, deepfd, default, optimizer, rules, scalefree
 from analysis_lib.features.values import Cube, make_cube
 
 __all__ = ["FEATURE_SETS", "FeatureSet", "extract", "get_feature_set"]
@@ -88,6 +88,18 @@ FEATURE_SETS: Mapping[str, FeatureSet] = MappingProxyType(
                 optimizer.CHANNELS,
                 optimizer.optimizer_features,
                 "optimizer steps, weights and activations: level and trend",
+            ),
+            FeatureSet(
+                "scalefree",
+                scalefree.CHANNELS,
+                scalefree.scalefree_features,
+                "ratios, shares, cosines and slopes that do not depend on units",
+            ),
+            FeatureSet(
+                "dimensionless",
+                scalefree.CURVATURE_CHANNELS,
+                scalefree.dimensionless_features,
+                "the ratios of curvature alone: chi, rho, kappa, spectrum, layers",
             ),
             *(
                 FeatureSet(name, channels, rules.per_epoch, f"curves that {title} reads")

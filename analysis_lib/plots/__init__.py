@@ -1,6 +1,7 @@
 """Figures: one look, the same colour for the same thing throughout."""
 
 from analysis_lib.plots.claims import VERDICT_COLORS, VERDICT_MARKERS, plot_claims
+from analysis_lib.plots.closing import plot_growth, plot_methods, plot_pools
 from analysis_lib.plots.corpus import (
     plot_applicability,
     plot_class_balance,
@@ -16,6 +17,12 @@ from analysis_lib.plots.cost import (
     plot_runs,
 )
 from analysis_lib.plots.curvature import plot_before, plot_layers, plot_lines, plot_shares
+from analysis_lib.plots.diagnosis import (
+    plot_causes,
+    plot_evidence,
+    plot_reliability,
+    plot_risk_coverage,
+)
 from analysis_lib.plots.gallery import operator_examples, plot_channels, plot_operators
 from analysis_lib.plots.gap import (
     plot_flags,
@@ -35,6 +42,7 @@ from analysis_lib.plots.instability import (
     plot_rate_bins,
     plot_rate_quintiles,
 )
+from analysis_lib.plots.leaderboard import plot_board, plot_board_costs
 from analysis_lib.plots.mismatch import (
     plot_auc_gains,
     plot_auc_grid,
@@ -120,6 +128,18 @@ __all__ = [
     "plot_precision_recall",
     "plot_rate_bins",
     "plot_rate_quintiles",
+    # the leaderboard
+    "plot_board",
+    "plot_board_costs",
+    # diagnosis
+    "plot_causes",
+    "plot_evidence",
+    "plot_reliability",
+    "plot_risk_coverage",
+    # closing the gap
+    "plot_growth",
+    "plot_methods",
+    "plot_pools",
     # the claims of the study
     "VERDICT_COLORS",
     "VERDICT_MARKERS",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from analysis_lib.errors import InputError, unknown
 from analysis_lib.programs.design import ACTIVATIONS, Design, Slot, initialize
-from analysis_lib.programs.losses import LOSSES
+from analysis_lib.programs.losses import LOSSES, loss_value
 from analysis_lib.programs.metrics import METRICS
 from analysis_lib.programs.optimizers import OPTIMIZERS
 
@@ -22,13 +22,16 @@ __all__ = [
     "Setup",
     "draws_target",
     "get_program",
+    "invite",
     "list_programs",
     "register",
+    "restart",
 ]
 
 MODALITIES = ("tabular", "image", "generative", "sequence", "text", "recommender", "graph")
 
 _REGISTRY: dict[str, "Program"] = {}
+_GUESTS: dict[str, "Program"] = {}
 
 
 @dataclass(frozen=True)
@@ -200,6 +203,14 @@ class Program:
         """Whether accuracy is defined."""
         return self.task in ("classification", "binary")
 
+    def loss_value(self, loss: str, raw: Tensor, target: Tensor, *, output: str) -> Tensor:
+        """Return a loss of raw outputs, see :func:`analysis_lib.programs.losses.loss_value`."""
+        return loss_value(loss, raw, target, output=output)
+
+    def score(self, output: np.ndarray, target: np.ndarray) -> float:
+        """Return the metric of outputs as a user of the model sees them."""
+        return METRICS[self.metric].compute(output, target)
+
     def arrays(self) -> Data:
         """Return the program's data, loaded once per process."""
         return _arrays(self.name)
@@ -224,12 +235,13 @@ class Program:
         if unused := design.unused():
             raise unknown(f"slot of program '{self.name}'", unused[0], design.slots)
         initialize(model, seed)
-        _restart(model, design.edits)
+        restart(model, design.edits)
         return model
 
 
 @torch.no_grad()
-def _restart(model: nn.Module, edits: Mapping[str, Mapping[str, object]]) -> None:
+def restart(model: nn.Module, edits: Mapping[str, Mapping[str, object]]) -> None:
+    """Scale the initial weights and set the biases of edited slots."""
     for module in model.modules():
         edit = edits.get(getattr(module, "slot", None), {})
         for leaf, parameter in module.named_parameters(recurse=False):
@@ -279,17 +291,37 @@ def register(program: Program) -> Program:
     return program
 
 
+def invite(program: Program) -> bool:
+    """Make a program known by name in this process, without listing it among those of the corpus.
+
+    It replaces another guest of that name; True if it is a new one.
+
+    Raises
+    ------
+    InputError
+        If a registered program has the name.
+    """
+    if program.name in _REGISTRY:
+        raise InputError(
+            f"a program of the corpus is called '{program.name}'; give yours another name"
+        )
+    new = _GUESTS.get(program.name) is not program
+    _GUESTS[program.name] = program
+    return new
+
+
 def get_program(name: str) -> Program:
-    """Return a registered program by name.
+    """Return a registered program, or one that was invited, by name.
 
     Raises
     ------
     InputError
         If there is none, with the nearest match.
     """
-    if name not in _REGISTRY:
-        raise unknown("program", name, _REGISTRY)
-    return _REGISTRY[name]
+    known = {**_REGISTRY, **_GUESTS}
+    if name not in known:
+        raise unknown("program", name, known)
+    return known[name]
 
 
 def list_programs(modality: str | None = None) -> list[Program]:

@@ -3,6 +3,20 @@
 from analysis_lib.questions.auc import auc_within_folds, pooled_auc
 from analysis_lib.questions.cache import cached
 from analysis_lib.questions.claims import claim_verdicts, claims_table, judge, verdict_counts
+from analysis_lib.questions.closing import (
+    closing_features,
+    closing_table,
+    healthy_runs,
+    pool_scores,
+    selected_table,
+    share_closed,
+)
+from analysis_lib.questions.closing_checks import (
+    ablated_scores,
+    feature_groups,
+    permuted_scores,
+    repeated_settings,
+)
 from analysis_lib.questions.contrasts import (
     as_estimate,
     change_of_gap,
@@ -243,6 +257,17 @@ __all__ = [
     "flag_scores",
     "pooled_ranking",
     "precision_recall",
+    # closing the gap
+    "ablated_scores",
+    "closing_features",
+    "closing_table",
+    "feature_groups",
+    "healthy_runs",
+    "permuted_scores",
+    "pool_scores",
+    "repeated_settings",
+    "selected_table",
+    "share_closed",
     # the study's claims
     "CHAPTERS",
     "CLAIMS",

@@ -10,7 +10,6 @@
 Results are kept by :class:`joblib.Memory` below ``_build/cache``, which may be deleted at any time.
 """
 
-import ast
 import functools
 import hashlib
 import importlib.metadata
@@ -23,17 +22,17 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from analysis_lib import ROOT
+from analysis_lib import ROOT, dependencies
 from analysis_lib.corpus import Corpus
 from analysis_lib.corpus.load import seal
+from analysis_lib.dependencies import code_files
 from analysis_lib.errors import InputError
 
-__all__ = ["CACHE", "cached", "code_files", "content_digest"]
+__all__ = ["CACHE", "cached", "content_digest"]
 
 CACHE = ROOT / "_build" / "cache"
 """Where results are kept."""
 
-PACKAGE = Path(__file__).resolve().parents[1]
 VERSIONS = ("numpy", "pandas", "scikit-learn")
 PLAIN = (bool, int, float, complex, str, bytes, Path, np.generic, type(None), type(...))
 
@@ -127,61 +126,16 @@ def content_digest(value: Any) -> str:
     return digest.hexdigest()
 
 
-def code_files(module: str) -> list[Path]:
-    """Return the files of this package on which a module depends, itself included.
-
-    Imports are followed as they are written, inside functions, too. A module stands for itself, a
-    package for its ``__init__``.
-
-    Parameters
-    ----------
-    module : str
-        Full name, such as ``"analysis_lib.labels"``.
-
-    Returns
-    -------
-    list of Path
-        Sorted; empty for a module of another package.
-
-    Examples
-    --------
-    >>> [path.name for path in code_files("analysis_lib.errors")]
-    ['errors.py']
-    """
-    found: set[Path] = set()
-    waiting = [module]
-    while waiting:
-        path = _file(waiting.pop())
-        if path is None or path in found:
-            continue
-        found.add(path)
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                waiting += [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
-    return sorted(found)
-
-
 def _call(key: str, function: Callable, arguments: tuple) -> Any:
     args, options = arguments
     return function(*args, **options)
-
-
-def _file(module: str) -> Path | None:
-    top, *rest = module.split(".")
-    if top != PACKAGE.name:
-        return None
-    base = PACKAGE.joinpath(*rest)
-    options = (base.with_suffix(".py"), base / "__init__.py")
-    return next((path for path in options if rest and path.is_file()), None)
 
 
 @functools.cache
 def _code_of(module: str) -> str:
     digest = hashlib.sha256()
     for path in code_files(module):
-        digest.update(str(path.relative_to(PACKAGE)).encode() + path.read_bytes())
+        digest.update(str(path.relative_to(dependencies.PACKAGE)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -5,6 +5,7 @@ import numpy as np
 from analysis_lib.configuration import EPOCHS
 from analysis_lib.features import rules as channels
 from analysis_lib.techniques.rules import EPS, Check, RuleBasedDetector, best, found, once, step
+from analysis_lib.techniques.technique import Technique
 
 __all__ = ["AutoTrainer"]
 
@@ -148,3 +149,10 @@ def _swings(values: np.ndarray, *, height: float, share: float) -> np.ndarray:
         seen = np.searchsorted(known_at, np.arange(values.shape[1]), side="right")
         fired[run] = (seen > 0) & (seen >= share * number - EPS)
     return fired
+
+
+def _make(random_state: int | None = None) -> AutoTrainer:
+    return AutoTrainer()
+
+
+TECHNIQUES = (Technique("AutoTrainer", "autotrainer", _make, "rules on gradients, accuracy"),)

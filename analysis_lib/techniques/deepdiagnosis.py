@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis_lib.features import rules as channels
 from analysis_lib.techniques.rules import EPS, Check, RuleBasedDetector, constant, found, last
+from analysis_lib.techniques.technique import Technique
 
 __all__ = ["DeepDiagnosis"]
 
@@ -133,3 +134,10 @@ class DeepDiagnosis(RuleBasedDetector):
         add("unchanged_gradient", constant(grad, self.block), optimizer)
         add("unchanged_weights", constant(weight, self.block), optimizer)
         return tree
+
+
+def _make(random_state: int | None = None) -> DeepDiagnosis:
+    return DeepDiagnosis()
+
+
+TECHNIQUES = (Technique("DeepDiagnosis", "deepdiagnosis", _make, "rules, decision tree"),)

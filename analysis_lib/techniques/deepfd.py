@@ -6,6 +6,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from analysis_lib.techniques.technique import Technique
+
 __all__ = ["make_deepfd"]
 
 
@@ -41,3 +43,8 @@ def make_deepfd(random_state: int | None = None) -> Pipeline:
     ]
     vote = VotingClassifier(members, voting="soft", weights=(1, 1, 1 + 1e-9), n_jobs=1)
     return make_pipeline(MinMaxScaler(clip=True), vote)
+
+
+TECHNIQUES = (
+    Technique("DeepFD", "deepfd", make_deepfd, "DeepFD: checks, vote of three classifiers"),
+)

@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis_lib.features import rules as channels
 from analysis_lib.techniques.rules import Check, RuleBasedDetector, constant, found
+from analysis_lib.techniques.technique import Technique
 
 __all__ = ["DeepLocalize"]
 
@@ -85,3 +86,10 @@ class DeepLocalize(RuleBasedDetector):
             Check("model_does_not_learn", optimizer, stuck_accuracy),
             Check("delta_weights", ("Loss", "Activation"), wrong("grad_mean", "grad_nonfinite")),
         ]
+
+
+def _make(random_state: int | None = None) -> DeepLocalize:
+    return DeepLocalize()
+
+
+TECHNIQUES = (Technique("DeepLocalize", "deeplocalize", _make, "rules on invalid values"),)

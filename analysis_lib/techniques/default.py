@@ -5,6 +5,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from analysis_lib.techniques.hierarchy import PUBLISHED_GRID, HierarchicalForest
+from analysis_lib.techniques.technique import Technique
 
 __all__ = ["make_default", "make_default_faithful", "make_default_hierarchy"]
 
@@ -43,3 +44,21 @@ def make_default_faithful(random_state: int | None = None) -> HierarchicalForest
 def make_default_hierarchy(random_state: int | None = None) -> HierarchicalForest:
     """Return the published hierarchy with 100 trees each, instead of a search for parameters."""
     return HierarchicalForest(random_state=random_state)
+
+
+TECHNIQUES = (
+    Technique("DEFault", "default", make_default, "DEFault: channel means, forest"),
+    Technique(
+        "DEFault-hierarchy",
+        "default_faithful",
+        make_default_hierarchy,
+        "DEFault as published, but without its search for parameters",
+    ),
+    Technique(
+        "DEFault-faithful",
+        "default_faithful",
+        make_default_faithful,
+        "DEFault as published: 1,080 fits per forest",
+        slow=True,
+    ),
+)

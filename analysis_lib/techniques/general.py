@@ -6,6 +6,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from analysis_lib.techniques.technique import Technique
+
 __all__ = ["make_dummy", "make_forest", "make_logistic"]
 
 
@@ -53,3 +55,13 @@ def make_logistic(random_state: int | None = None) -> Pipeline:
 def make_dummy(random_state: int | None = None) -> DummyClassifier:
     """Return a classifier that draws classes with their training frequencies, ignoring features."""
     return DummyClassifier(strategy="stratified", random_state=random_state)
+
+
+TECHNIQUES = (
+    Technique("default-logistic", "default", make_logistic, "DEFault's features, linear"),
+    Technique("curvature-forest", "curvature", make_forest, "curvature, forest"),
+    Technique("curvature-logistic", "curvature", make_logistic, "curvature, linear"),
+    Technique("optimizer-forest", "optimizer", make_forest, "optimizer, forest"),
+    Technique("optimizer-logistic", "optimizer", make_logistic, "optimizer, linear"),
+    Technique("dummy", "default", make_dummy, "guesses by class frequency"),
+)

@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis_lib.features import rules as channels
 from analysis_lib.techniques.rules import EPS, Check, RuleBasedDetector, step
+from analysis_lib.techniques.technique import Technique
 
 __all__ = ["Umlaut"]
 
@@ -94,3 +95,10 @@ class Umlaut(RuleBasedDetector):
             Check("overfitting", ("Regularization", "Layer"), over),
             Check("high_accuracy", ("Data",), later & high),
         ]
+
+
+def _make(random_state: int | None = None) -> Umlaut:
+    return Umlaut()
+
+
+TECHNIQUES = (Technique("UMLAUT", "umlaut", _make, "rules on losses and accuracies"),)

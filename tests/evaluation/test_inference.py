@@ -180,6 +180,23 @@ def test_max_t_charges_for_many_comparisons():
         max_t_test(table.head(1))
 
 
+def test_simultaneous_intervals_agree_with_the_adjusted_p_values_and_grow_with_their_number():
+    rng = np.random.default_rng(4)
+    table = pd.DataFrame(rng.normal(0.3, 1, size=(20, 30)))
+    found = max_t_test(table, n_resamples=2000)
+    outside = (found["low"] > 0) | (found["high"] < 0)
+    assert (outside == (found["p_adjusted"] < 0.05)).all()
+    np.testing.assert_allclose((found["low"] + found["high"]) / 2, found["mean"])
+    alone = max_t_test(table[[0]], n_resamples=20_000).loc[0]
+    half = stats.t.ppf(0.975, 19) * table[0].std() / np.sqrt(20)
+    assert alone["high"] - alone["mean"] == pytest.approx(half, rel=0.05)
+    assert found.loc[0, "high"] - found.loc[0, "mean"] > 1.4 * half
+    narrow = max_t_test(table, level=0.8, n_resamples=2000)
+    assert (narrow["high"] < found["high"]).all()
+    with pytest.raises(InputError, match="level is 1"):
+        max_t_test(table, level=1)
+
+
 @pytest.mark.parametrize(("n", "power"), [(5, 0.8), (38, 0.8), (52, 0.9)])
 def test_smallest_resolvable_gap_inverts_the_power_of_statsmodels(n, power):
     gap = smallest_resolvable_gap(0.2, n, power=power)

@@ -195,3 +195,12 @@ def test_groups_of_programs_are_held_out_together(epochs, tmp_path):
     assert fold.first()["E4"].equals(fold.first()["E4bal"])
     alone = run_study(epochs, RUNS, strategies=["E4"], **options)
     assert alone["fold"].nunique() == 4
+
+
+def test_seconds_are_noted_and_kept(epochs, tmp_path):
+    options = OPTIONS | {"techniques": [TREE], "strategies": ["E1", "E4"], "repeats": 2}
+    first = run_study(epochs, RUNS, cache=tmp_path, **options).attrs["costs"]
+    tags = [(c["window"], c["strategy"], c["repeat"]) for c in first]
+    assert tags == [(w, *s) for w in (0, 1) for s in (("E1", 0), ("E1", 1), ("E4", 0))]
+    assert all(c["seconds"] > 0 for c in first)
+    assert run_study(epochs, RUNS, cache=tmp_path, **options).attrs["costs"] == first

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from analysis_lib import dependencies
 from analysis_lib.corpus import Corpus
+from analysis_lib.dependencies import code_files
 from analysis_lib.errors import InputError
 from analysis_lib.features import audit_feature_set
 from analysis_lib.questions import cache
-from analysis_lib.questions.cache import cached, code_files, content_digest
+from analysis_lib.questions.cache import cached, content_digest
 from analysis_lib.techniques import get_technique
 
 CALLS = []
@@ -64,7 +66,7 @@ def test_the_code_is_that_of_all_imported_modules(tmp_path, monkeypatch):
     leaf, other = package / "sub" / "leaf.py", package / "other.py"
     leaf.write_text("import analysis_lib.top\n")
     other.write_text("import numpy\n")
-    monkeypatch.setattr(cache, "PACKAGE", package)
+    monkeypatch.setattr(dependencies, "PACKAGE", package)
     names = [str(p.relative_to(package)) for p in code_files("analysis_lib.top")]
     assert names == ["sub/__init__.py", "sub/leaf.py", "top.py"]
     assert code_files("numpy.linalg") == []

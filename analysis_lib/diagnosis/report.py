@@ -1,0 +1,235 @@
+"""The result of a diagnosis: tables, a text, a page, a file."""
+
+import base64
+import io
+import json
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis_lib.diagnosis.instability import Instability
+
+__all__ = ["Diagnosis"]
+
+SHOWN = 6
+"""Rows of evidence in a text or on a page."""
+
+STYLE = (
+    "body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222;"
+    "background:#fff}table{border-collapse:collapse}th,td{padding:.2em .7em;text-align:left;"
+    "border-bottom:1px solid #ddd}img{max-width:100%}"
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """What a trace says about its run.
+
+    Attributes
+    ----------
+    healthy : float
+        Probability that nothing is wrong.
+    causes : DataFrame
+        cause, confidence: Healthy and the fault categories, the most likely first. Confidences are
+        calibrated on programs the model did not see, and add up to 1.
+    evidence : DataFrame
+        Curves against healthy runs, the most unusual first; see
+        :meth:`analysis_lib.diagnosis.evidence.HealthyRanges.evidence`.
+    nearest : DataFrame
+        Known runs with the most similar curves: program, modality, category, operator,
+        configuration, distance.
+    instability : Instability
+        Risk that training explodes, from chi and rho alone.
+    unlike : float
+        p-value that a run of a new program is as strange as this one.
+    reasons : tuple of str
+        Why the diagnosis abstains; empty if it does not.
+    missing : DataFrame
+        group, channels that the trace does not have, curves lost, of how many, cost: what
+        held-out programs lose in recall without the whole group.
+    window : int
+        Number of epochs used.
+    notes : tuple of str
+        What a reader should know about how the trace was read.
+    curves : DataFrame
+        epoch and the scale-free curves of the run.
+    bands : DataFrame
+        curve, epoch, low, median, high of healthy runs.
+    """
+
+    healthy: float
+    causes: pd.DataFrame
+    evidence: pd.DataFrame
+    nearest: pd.DataFrame
+    instability: Instability
+    unlike: float
+    reasons: tuple[str, ...]
+    missing: pd.DataFrame
+    window: int
+    notes: tuple[str, ...] = ()
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    bands: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no verdict is given; the tables show what is known all the same."""
+        return bool(self.reasons)
+
+    @property
+    def faulty(self) -> float:
+        """Probability that something is wrong."""
+        return 1 - self.healthy
+
+    @property
+    def cause(self) -> str | None:
+        """The most likely class, or None if the diagnosis abstains."""
+        return None if self.abstained or self.causes.empty else str(self.causes["cause"].iloc[0])
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        if self.abstained:
+            return f"No verdict: {'; '.join(self.reasons)}."
+        first = self.causes.iloc[0]
+        if first["cause"] == "Healthy":
+            return f"Nothing found: healthy with probability {self.healthy:.2f}."
+        return (
+            f"Faulty with probability {self.faulty:.2f}; most likely cause: {first['cause']} "
+            f"({first['confidence']:.2f})."
+        )
+
+    def _sections(self) -> list[tuple[str, pd.DataFrame | str]]:
+        evidence = self.evidence.head(SHOWN)
+        columns = ["curve", "epoch", "value", "low", "high", "direction", "healthy_share"]
+        nearest = self.nearest.reindex(columns=["program", "category", "operator", "distance"])
+        found: list = [("Causes", self.causes.head(5))] if len(self.causes) else []
+        found.append(("Instability", f"Risk {self.instability}."))
+        if len(evidence):
+            found.append(("Evidence: the run against healthy runs", evidence[columns]))
+        if len(nearest):
+            found.append(("Nearest known runs", nearest))
+        if len(self.missing):
+            about = self.missing.assign(channels=[_short(c) for c in self.missing["channels"]])
+            found.append(("Channels the trace does not have", about))
+        if self.notes:
+            found.append(("Notes", " ".join(self.notes)))
+        return found
+
+    def __str__(self):
+        epochs = "epoch" if self.window == 1 else "epochs"
+        lines = [f"Diagnosis after {self.window} {epochs}", self.verdict]
+        for title, content in self._sections():
+            lines += ["", title]
+            if isinstance(content, pd.DataFrame):
+                content = content.to_string(index=False, float_format=_number)
+            lines.append(content)
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p><b>{escape(self.verdict)}</b></p>"]
+        for title, content in self._sections():
+            parts.append(f"<h4>{escape(title)}</h4>")
+            if isinstance(content, pd.DataFrame):
+                parts.append(content.to_html(index=False, float_format=_number, border=0))
+            else:
+                parts.append(f"<p>{escape(content)}</p>")
+        return "\n".join(parts)
+
+    def plot(self, *, count: int = SHOWN):
+        """Return a figure of the most unusual curves over the ranges of healthy runs.
+
+        Parameters
+        ----------
+        count : int, default=6
+        """
+        from analysis_lib.plots.diagnosis import plot_evidence
+
+        return plot_evidence(self, count=count)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Return a page without outside parts, the plot in it; write it if a path is given."""
+        image = ""
+        if len(self.evidence):
+            from matplotlib import pyplot as plt
+
+            figure, file = self.plot(), io.BytesIO()
+            figure.savefig(file, format="png", metadata={"Software": None})
+            plt.close(figure)
+            code = base64.b64encode(file.getvalue()).decode()
+            image = f'<p><img alt="{escape(self._alt())}" src="data:image/png;base64,{code}"></p>'
+        page = (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Diagnosis of a run'
+            f"</title><style>{STYLE}</style></head><body><h1>Diagnosis of a run</h1>"
+            f"{self._repr_html_()}{image}</body></html>\n"
+        )
+        if path is not None:
+            Path(path).write_text(page, encoding="utf-8")
+        return page
+
+    def _alt(self) -> str:
+        names = ", ".join(self.evidence["curve"].head(SHOWN))
+        return f"Curves of the run over the ranges of healthy runs: {names}."
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return everything but the curves as JSON; write it if a path is given."""
+        risk = self.instability
+        content = {
+            "verdict": self.verdict,
+            "abstained": self.abstained,
+            "reasons": list(self.reasons),
+            "healthy": self.healthy,
+            "faulty": self.faulty,
+            "window": self.window,
+            "unlike": self.unlike,
+            "notes": list(self.notes),
+            "causes": _rows(self.causes),
+            "evidence": _rows(self.evidence),
+            "nearest": _rows(self.nearest),
+            "missing": _rows(self.missing),
+            "instability": {
+                "level": risk.level,
+                "epoch": risk.epoch,
+                "layer": risk.layer,
+                "share": risk.share,
+                "snapshots": _rows(risk.table),
+                "layers": _rows(risk.layers),
+            },
+        }
+        text = json.dumps(_plain(content), indent=1, allow_nan=False) + "\n"
+        if path is not None:
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _short(names: str, most: int = 3) -> str:
+    parts = names.split(", ")
+    more = len(parts) - most
+    return ", ".join(parts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def _rows(table: pd.DataFrame) -> list[dict]:
+    return table.to_dict(orient="records")
+
+
+def _plain(value):
+    """Numbers that JSON has: what is missing or infinite becomes null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if np.isfinite(value) else None
+    return None if value is None or value is pd.NA else str(value)

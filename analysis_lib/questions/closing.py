@@ -1,0 +1,300 @@
+"""How much of the gap each method closes, with what it may use of the new program.
+
+With E1 and E4 the baseline's program-macro recalls under rows and under programs, and s a method's
+under programs,
+
+    share closed = (s - E4) / (E1 - E4).
+
+1 means that the method is as good on a program nobody trained on as the baseline is on runs dealt
+at random. E1 - E4 also holds what other seeds of the same configuration give away; what the
+baseline owes to knowing the program is E2 - E4, so a share above (E2 - E4) / (E1 - E4) is better
+than the baseline *where it knows the program*.
+
+All methods of a comparison are scored on the same runs: those whose configuration was in no pool.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis_lib.errors import InputError
+from analysis_lib.evaluation import by_program, max_t_test
+from analysis_lib.evaluation.inference import Interval
+from analysis_lib.features import extract
+from analysis_lib.labels import HEALTHY
+from analysis_lib.questions.ranking import bootstrap_programs
+from analysis_lib.transfer import BASELINE, METHODS, Pool, scored_runs, take_chosen
+
+__all__ = [
+    "closing_features",
+    "closing_table",
+    "healthy_runs",
+    "pool_scores",
+    "selected_table",
+    "share_closed",
+]
+
+KEY = ["track", "size", "mix"]
+
+
+def closing_features(corpus: Any, *, window: int = 5) -> dict[str, pd.DataFrame]:
+    """Return the feature tables of all methods, by feature set.
+
+    Parameters
+    ----------
+    corpus : corpus or DataFrame
+        See :func:`analysis_lib.features.extract`.
+    window : int, default=5
+    """
+    names = dict.fromkeys(m.feature_set for m in METHODS.values())
+    return {name: extract(corpus, name, window=window) for name in names}
+
+
+def healthy_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs of the programs as they are: healthy, without variation, complete.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        All runs of a corpus: operator, parameters, status.
+    """
+    bare = runs["parameters"].fillna("").isin(["", "{}"])
+    kept = runs[(runs["operator"] == HEALTHY) & bare & (runs["status"] == "ok")]
+    return kept.reset_index(drop=True)
+
+
+def share_closed(
+    method: pd.Series,
+    baseline: pd.Series,
+    seen: pd.Series,
+    *,
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> Interval:
+    """Return the share of the baseline's gap that a method closes, with an interval over programs.
+
+    (mean of method - mean of baseline) / (mean of seen - mean of baseline); in every resample of
+    programs both differences are taken anew. Resamples without a gap are left out.
+
+    Parameters
+    ----------
+    method, baseline : Series indexed by program
+        Scores on the held-out programs.
+    seen : Series indexed by program
+        The baseline's scores under E1.
+    n_resamples, random_state : int
+
+    Returns
+    -------
+    Interval
+        Missing if the baseline has no gap to close.
+
+    Raises
+    ------
+    InputError
+        If the three are not of the same programs or a score is missing.
+
+    Examples
+    --------
+    >>> names = list("pq")
+    >>> share_closed(pd.Series([0.7, 0.7], names), pd.Series([0.6, 0.6], names),
+    ...              pd.Series([0.8, 0.8], names)).estimate.__round__(3)
+    0.5
+    """
+    table = pd.DataFrame({"method": method, "baseline": baseline, "seen": seen})
+    if table.isna().any(axis=None) or not len(table):
+        raise InputError("the scores are not of the same programs; score the same runs")
+    gained = (table["method"] - table["baseline"]).to_numpy()
+    gap = (table["seen"] - table["baseline"]).to_numpy()
+
+    def ratio(weights):
+        whole = weights @ gap
+        positive = whole > 1e-9
+        return np.where(positive, weights @ gained / np.where(positive, whole, 1), np.nan)
+
+    options = {"n_resamples": n_resamples, "random_state": random_state}
+    return bootstrap_programs(ratio, len(table), **options)
+
+
+def pool_scores(
+    predictions: pd.DataFrame,
+    runs: pd.DataFrame,
+    pools: Sequence[Pool],
+    *,
+    strategy: str = "E4",
+    label: str = "label",
+    random_state: int = 0,
+    min_runs: int = 5,
+) -> pd.DataFrame:
+    """Score every method on every program, on the runs that a pool leaves to score.
+
+    A method of track Z, which sees no pool, is scored for every pool on the runs that it leaves;
+    draws are averaged.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`~analysis_lib.transfer.transfer_predictions` returns it, or any other
+        predictions of ``runs`` with the columns technique and track "Z".
+    runs : DataFrame
+        The runs that take part.
+    pools : sequence of Pool
+    strategy : str
+        Under E6 a pool never holds a run of the tested operator, so every run is scored.
+    label : str
+    random_state : int
+        As the predictions were made with.
+    min_runs : int, default=5
+
+    Returns
+    -------
+    DataFrame
+        track, size, mix (of the pool), technique, program, score.
+    """
+    parts = []
+    for pool in pools:
+        keep = pd.Series(True, index=runs.index)
+        if strategy != "E6":
+            keep = scored_runs(runs, pool, label=label, random_state=random_state)
+        left = predictions[predictions["run_id"].isin(runs.loc[keep, "run_id"])]
+        shown = left["track"] == "Z"
+        if pool.track != "Z":
+            names = [*KEY, "draw"]
+            shown |= (left[names] == [getattr(pool, name) for name in names]).all(axis=1)
+        for technique, rows in left[shown].groupby("technique", sort=False):
+            score = by_program(rows, min_runs=min_runs)["score"].rename("score").reset_index()
+            tags = {name: getattr(pool, name) for name in KEY}
+            parts.append(score.assign(technique=technique, draw=pool.draw, **tags))
+    if not parts:
+        raise InputError("no prediction fits a pool; make them with these pools")
+    table = pd.concat(parts, ignore_index=True)
+    mean = table.groupby([*KEY, "technique", "program"], sort=False)["score"].mean()
+    return mean.dropna().reset_index()
+
+
+def closing_table(
+    scores: pd.DataFrame,
+    rows: pd.DataFrame,
+    *,
+    own: pd.DataFrame | None = None,
+    cost: pd.Series | None = None,
+    baseline: str = BASELINE,
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Return the score, the share closed and the price of every method and pool.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        On held-out programs, as :func:`pool_scores` returns it, the baseline's among them.
+    rows : DataFrame
+        The baseline's scores under E1 on the same runs and pools, likewise.
+    own : DataFrame, optional
+        technique, strategy, score: every method's own scores on seen programs.
+    cost : Series indexed by technique, optional
+        Processor seconds of a fit.
+    baseline : str
+    n_resamples, random_state : int
+
+    Returns
+    -------
+    DataFrame
+        track, size, mix, technique, programs, score, worst_quartile, base (the baseline's score on
+        the same runs), gap (its E1 - E4), share, low, high, difference and p_adjusted (to the
+        baseline, max-T over all rows), and, if given, E1, E2 and seconds.
+    """
+    table, differences = [], {}
+    for key, part in scores.groupby(KEY, sort=False):
+        wide = part.pivot(index="program", columns="technique", values="score")
+        top = rows[(rows[KEY] == list(key)).all(axis=1)].set_index("program")["score"]
+        for technique in part["technique"].unique():
+            both = pd.DataFrame({"m": wide[technique], "b": wide[baseline], "t": top}).dropna()
+            share = share_closed(
+                both["m"],
+                both["b"],
+                both["t"],
+                n_resamples=n_resamples,
+                random_state=random_state,
+            )
+            worst = both["m"].nsmallest(-(-len(both) // 4)).mean()
+            row = dict(zip(KEY, key, strict=True)) | {"technique": technique}
+            row |= {"programs": len(both), "score": both["m"].mean(), "worst_quartile": worst}
+            row |= {"base": both["b"].mean(), "gap": (both["t"] - both["b"]).mean()}
+            row |= {"share": share.estimate, "low": share.low, "high": share.high}
+            row |= {"difference": (both["m"] - both["b"]).mean()}
+            table.append(row)
+            if technique != baseline:
+                differences[len(table) - 1] = both["m"] - both["b"]
+    table = pd.DataFrame(table)
+    complete = pd.DataFrame(differences).dropna()
+    if complete.shape[1] and len(complete) > 1:
+        table["p_adjusted"] = max_t_test(complete, random_state=random_state)["p_adjusted"]
+    if own is not None:
+        wide = own.pivot(index="technique", columns="strategy", values="score")
+        table = table.merge(wide, left_on="technique", right_index=True, how="left")
+    if cost is not None:
+        table["seconds"] = table["technique"].map(cost)
+    return table
+
+
+def selected_table(
+    unseen: pd.DataFrame,
+    rows: pd.DataFrame,
+    runs: pd.DataFrame,
+    choice: pd.DataFrame,
+    pools: Mapping[str, Sequence[Pool]],
+    *,
+    parts: Mapping[str, Collection[str]],
+    baseline: str = BASELINE,
+    label: str = "label",
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Return what the methods that training programs choose close, by track and set of programs.
+
+    Parameters
+    ----------
+    unseen : DataFrame
+        Predictions of all candidates on held-out programs.
+    rows : DataFrame
+        The baseline's predictions under E1.
+    runs : DataFrame
+    choice : DataFrame
+        As :func:`~analysis_lib.transfer.choose_inside` returns it.
+    pools : mapping of track to sequence of Pool
+        The pools for which a track is scored.
+    parts : mapping of str to collection of str
+        Sets of programs to report on, by name; sets of fewer than two are left out.
+    baseline, label, n_resamples, random_state
+        See :func:`closing_table` and :func:`pool_scores`.
+
+    Returns
+    -------
+    DataFrame
+        of (name of the set), and the columns of :func:`closing_table`, for the selected methods.
+    """
+    drawn = {"label": label, "random_state": random_state}
+    base = unseen[unseen["technique"] == baseline]
+    rows = rows[rows["technique"] == baseline]
+    found = []
+    for track, wanted in pools.items():
+        taken = take_chosen(unseen, choice[choice["track"] == track], name="selected")
+        for pool in wanted:
+            scores = pool_scores(pd.concat([taken, base]), runs, [pool], **drawn)
+            top = pool_scores(rows, runs, [pool], **drawn)
+            for name, programs in parts.items():
+                kept = scores[scores["program"].isin(list(programs))]
+                if kept["program"].nunique() < 2:
+                    continue
+                table = closing_table(
+                    kept,
+                    top[top["program"].isin(list(programs))],
+                    baseline=baseline,
+                    n_resamples=n_resamples,
+                    random_state=random_state,
+                )
+                found.append(table[table["technique"] == "selected"].assign(of=name))
+    return pd.concat(found, ignore_index=True)

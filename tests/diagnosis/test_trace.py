@@ -1,0 +1,106 @@
+"""Reading traces: what is accepted, and what every hostile one is told."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis_lib.diagnosis.trace import read_layers, read_trace
+from analysis_lib.errors import InputError
+
+GOOD = pd.DataFrame({"epoch": [-1, 0], "train_loss": [2.0, 1.0], "note": ["x", "y"]})
+PARTS = pd.DataFrame({"epoch": [0, 0], "layer": ["a", "b"], "rho": [0.1, 0.2]})
+
+
+class Recorder:
+    trace, layers = GOOD, PARTS
+
+
+class Finished:
+    epochs, layers = GOOD, PARTS
+
+
+@pytest.mark.parametrize("source", [Recorder(), Finished()])
+def test_objects_bring_their_layers(source):
+    epochs, layers = read_trace(source)
+    assert list(epochs) == ["epoch", "train_loss"]
+    assert layers["layer"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_files_there_and_back(tmp_path, suffix):
+    path, parts = tmp_path / f"trace{suffix}", tmp_path / f"layers{suffix}"
+    for table, file in ((GOOD, path), (PARTS, parts)):
+        table.to_csv(file, index=False) if suffix == ".csv" else table.to_parquet(file)
+    epochs, layers = read_trace(path, parts)
+    pd.testing.assert_frame_equal(epochs, read_trace(GOOD)[0])
+    pd.testing.assert_frame_equal(layers, read_layers(PARTS))
+    assert read_trace(str(path))[1] is None
+
+
+def test_snapshots_are_put_in_order_and_gaps_are_kept():
+    table = GOOD.assign(epoch=[7, -1])
+    assert read_trace(table)[0]["epoch"].tolist() == [-1, 7]
+
+
+def test_infinities_and_missing_values_stay():
+    table = pd.DataFrame({"epoch": [0, 1, 2], "train_loss": ["inf", "nan", ""]})
+    found = read_trace(table)[0]["train_loss"]
+    assert np.isinf(found[0]) and found[1:].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("trace", "what"),
+    [
+        (None, "NoneType"),
+        ([1, 2, 3], "list"),
+        ("nowhere.csv", "no file"),
+        (GOOD.drop(columns="epoch"), "no column 'epoch'"),
+        (GOOD.head(0), "no rows"),
+        (pd.DataFrame(), "no column 'epoch'"),
+        (GOOD[["epoch", "note"]], "none of the known channels"),
+        (pd.DataFrame({"epoch": [0], "val_loss": [1.0]}), "'val_loss' -> 'valid_loss'"),
+        (GOOD.assign(epoch=[0, 0]), "epoch 0 twice"),
+        (GOOD.assign(epoch=[0, 0.5]), "-1, 0, 1"),
+        (GOOD.assign(epoch=[-2, 0]), "-1, 0, 1"),
+        (GOOD.assign(epoch=[0, np.nan]), "-1, 0, 1"),
+        (GOOD.assign(epoch=[0, np.inf]), "-1, 0, 1"),
+        (GOOD.assign(epoch=[0, 1e15]), "expected epochs"),
+        (GOOD.assign(train_loss=["low", "lower"]), "'low'"),
+        (GOOD.assign(train_loss=[1j, 2j]), "complex"),
+        (GOOD.assign(run_id=["a", "b"]), "holds 2 runs"),
+        (pd.concat([GOOD, GOOD["train_loss"]], axis=1), "same name"),
+    ],
+    ids=str,
+)
+def test_every_wrong_trace_is_told_what_is_wrong(trace, what):
+    with pytest.raises(InputError, match=what):
+        read_trace(trace)
+
+
+def test_files_that_are_no_tables(tmp_path):
+    for name in ("broken.parquet", "broken.csv"):
+        path = tmp_path / name
+        path.write_bytes(b"\x00\xff\xfe" * 50)
+        with pytest.raises(InputError):
+            read_trace(path)
+    with pytest.raises(InputError, match="no file"):
+        read_trace(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layers", "what"),
+    [
+        (PARTS.drop(columns="layer"), "no column 'layer'"),
+        (PARTS.assign(layer="a"), "twice"),
+        (PARTS.drop(columns="epoch"), "no column 'epoch'"),
+        (PARTS[["epoch", "layer"]], "none of the known"),
+    ],
+)
+def test_wrong_layers_are_named(layers, what):
+    with pytest.raises(InputError, match=what):
+        read_trace(GOOD, layers)
+
+
+def test_no_layers_at_all():
+    assert read_layers(None) is None
+    assert read_layers(PARTS.head(0)) is None

@@ -1,0 +1,8 @@
+"""Makes the small world importable."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+if str(HERE) not in sys.path:
+    sys.path.insert(0, str(HERE))
