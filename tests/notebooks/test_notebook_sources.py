@@ -103,3 +103,15 @@ def test_figures_have_a_caption_and_a_description(notebook):
         if "figure" in options:
             assert set(options["figure"]) >= {"name", "caption"}
             assert len(options["image"]["alt"]) > 20
+
+
+def test_names_of_figures_and_tables_are_used_once():
+    names = []
+    for path in PATHS:
+        for cell in nbformat.read(path, as_version=4).cells:
+            if "figure" in cell.metadata.get("mystnb", {}):
+                names.append(cell.metadata["mystnb"]["figure"]["name"])
+            if cell.cell_type == "code":
+                names += re.findall(r"""name=["'](tab-[a-z0-9-]+)["']""", cell.source)
+    assert len(names) > 40
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
