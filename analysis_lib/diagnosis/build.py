@@ -288,7 +288,7 @@ def judge(scores: Mapping[str, np.ndarray], traces: Traces, fold: np.ndarray) ->
             "class": c,
             "runs": int((label == c).sum()),
             "recall": float((even[label == c] == c).mean()),
-            "precision": float(np.average(label[guess == c] == c, weights=weight[guess == c])),
+            "precision": _precision(label, guess, weight, c),
         }
         for c in classes
     ]
@@ -304,6 +304,11 @@ def judge(scores: Mapping[str, np.ndarray], traces: Traces, fold: np.ndarray) ->
         "reliability": table.astype(float).to_dict(orient="records"),
         "abstention": kept_runs.astype(float).to_dict(orient="records"),
     }
+
+
+def _precision(label, guess, weight, c: str) -> float | None:
+    named = guess == c
+    return float(np.average(label[named] == c, weights=weight[named])) if named.any() else None
 
 
 def _recalls(scores, p, traces: Traces, classes) -> dict[str, float]:

@@ -66,6 +66,8 @@ def diagnose(
 
     Notes
     -----
+    A run whose loss exploded is not healthy, whatever its curves say: Healthy is then ruled out.
+
     Causes are learned from the first 12 epochs of small programs; of a longer trace the first 12
     are used for causes and evidence, and all for the instability.
 
@@ -98,6 +100,9 @@ def diagnose(
         reasons.append("the trace has no epoch yet, only the state before training")
     else:
         p = model.predict(curves[None], bad[None], window=window, healthy=prior)[0]
+        if risk.level == "unstable":
+            p = np.where(np.array(model.classes) == HEALTHY, 0, p)
+            p = p / p.sum()
         causes = pd.DataFrame({"cause": model.classes, "confidence": p})
         causes = causes.sort_values("confidence", ascending=False, kind="stable")
         causes = causes.reset_index(drop=True)

@@ -7,10 +7,10 @@ from analysis_lib.leaderboard.board import (
     probability_scores,
     rank_scores,
 )
+from analysis_lib.leaderboard.check import check_entry
 from analysis_lib.leaderboard.entries import (
     TRACKS,
     Entry,
-    check_entry,
     read_entries,
     save_entry,
     split_entries,

@@ -50,7 +50,7 @@ def leaderboard(
     Parameters
     ----------
     entries : iterable of Entry
-        Checked ones, see :func:`~analysis_lib.leaderboard.entries.check_entry`.
+        Checked ones, see :func:`~analysis_lib.leaderboard.check.check_entry`.
     min_runs : int, default=5
         Cells of program and class with fewer runs do not count.
     level : float, default=0.95
@@ -206,7 +206,7 @@ def probability_scores(
     Parameters
     ----------
     predictions : DataFrame
-        program, label, and p_<class>.
+        program, label, and ``p_<class>``.
     min_runs : int, default=5
     positive : str
         If given, also auc: the area under the ROC curve within programs.

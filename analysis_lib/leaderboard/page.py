@@ -204,7 +204,8 @@ class SortableTable:
         return (
             f'<div class="sortable" data-name="{self.name}"><style>{STYLE}</style>'
             f'<div class="frame" tabindex="0" role="region" aria-label="{caption}">'
-            f"<table><caption>{caption}</caption><thead><tr>{heads}</tr></thead>"
+            f'<table class="dataframe"><caption>{caption}</caption>'
+            f"<thead><tr>{heads}</tr></thead>"
             f"<tbody>\n{body}\n</tbody></table></div></div><script>{SCRIPT}</script>"
         )
 

@@ -8,7 +8,6 @@ from analysis_lib.questions.closing import (
     closing_table,
     healthy_runs,
     pool_scores,
-    selected_table,
     share_closed,
 )
 from analysis_lib.questions.closing_checks import (
@@ -17,6 +16,7 @@ from analysis_lib.questions.closing_checks import (
     permuted_scores,
     repeated_settings,
 )
+from analysis_lib.questions.closing_selected import seed_twins, selected_table
 from analysis_lib.questions.contrasts import (
     as_estimate,
     change_of_gap,
@@ -266,6 +266,7 @@ __all__ = [
     "permuted_scores",
     "pool_scores",
     "repeated_settings",
+    "seed_twins",
     "selected_table",
     "share_closed",
     # the study's claims

@@ -13,7 +13,7 @@ than the baseline *where it knows the program*.
 All methods of a comparison are scored on the same runs: those whose configuration was in no pool.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,14 +25,13 @@ from analysis_lib.evaluation.inference import Interval
 from analysis_lib.features import extract
 from analysis_lib.labels import HEALTHY
 from analysis_lib.questions.ranking import bootstrap_programs
-from analysis_lib.transfer import BASELINE, METHODS, Pool, scored_runs, take_chosen
+from analysis_lib.transfer import BASELINE, METHODS, Pool, scored_runs
 
 __all__ = [
     "closing_features",
     "closing_table",
     "healthy_runs",
     "pool_scores",
-    "selected_table",
     "share_closed",
 ]
 
@@ -238,63 +237,3 @@ def closing_table(
     if cost is not None:
         table["seconds"] = table["technique"].map(cost)
     return table
-
-
-def selected_table(
-    unseen: pd.DataFrame,
-    rows: pd.DataFrame,
-    runs: pd.DataFrame,
-    choice: pd.DataFrame,
-    pools: Mapping[str, Sequence[Pool]],
-    *,
-    parts: Mapping[str, Collection[str]],
-    baseline: str = BASELINE,
-    label: str = "label",
-    n_resamples: int = 2000,
-    random_state: int = 0,
-) -> pd.DataFrame:
-    """Return what the methods that training programs choose close, by track and set of programs.
-
-    Parameters
-    ----------
-    unseen : DataFrame
-        Predictions of all candidates on held-out programs.
-    rows : DataFrame
-        The baseline's predictions under E1.
-    runs : DataFrame
-    choice : DataFrame
-        As :func:`~analysis_lib.transfer.choose_inside` returns it.
-    pools : mapping of track to sequence of Pool
-        The pools for which a track is scored.
-    parts : mapping of str to collection of str
-        Sets of programs to report on, by name; sets of fewer than two are left out.
-    baseline, label, n_resamples, random_state
-        See :func:`closing_table` and :func:`pool_scores`.
-
-    Returns
-    -------
-    DataFrame
-        of (name of the set), and the columns of :func:`closing_table`, for the selected methods.
-    """
-    drawn = {"label": label, "random_state": random_state}
-    base = unseen[unseen["technique"] == baseline]
-    rows = rows[rows["technique"] == baseline]
-    found = []
-    for track, wanted in pools.items():
-        taken = take_chosen(unseen, choice[choice["track"] == track], name="selected")
-        for pool in wanted:
-            scores = pool_scores(pd.concat([taken, base]), runs, [pool], **drawn)
-            top = pool_scores(rows, runs, [pool], **drawn)
-            for name, programs in parts.items():
-                kept = scores[scores["program"].isin(list(programs))]
-                if kept["program"].nunique() < 2:
-                    continue
-                table = closing_table(
-                    kept,
-                    top[top["program"].isin(list(programs))],
-                    baseline=baseline,
-                    n_resamples=n_resamples,
-                    random_state=random_state,
-                )
-                found.append(table[table["technique"] == "selected"].assign(of=name))
-    return pd.concat(found, ignore_index=True)

@@ -38,7 +38,7 @@ def growth_scores(
     methods : sequence of str or Method
         Of track Z.
     sizes : sequence of int
-        Numbers of training programs; those beyond what the other groups have become that number.
+        Numbers of training programs; those beyond what is left of every group become that number.
     draws, n_groups, random_state : int
 
     Returns
@@ -59,13 +59,13 @@ def growth_scores(
     names = np.unique(owner)
     dealt = np.random.default_rng(random_state).permutation(names)
     groups = [dealt[k::n_groups] for k in range(min(n_groups, len(names)))]
-    parts = []
+    most, parts = len(names) - max(map(len, groups)), []
     for k, group in enumerate(groups):
         others = np.setdiff1d(names, group)
         test = np.isin(owner, group)
         for draw in range(draws):
             order = np.random.default_rng([random_state, k, draw]).permutation(others)
-            for size in sorted({min(s, len(others)) for s in sizes}):
+            for size in sorted({min(s, most) for s in sizes}):
                 train = np.isin(owner, order[:size])
                 for method in chosen:
                     x = features[method.feature_set].loc[runs["run_id"]].to_numpy(dtype=float)

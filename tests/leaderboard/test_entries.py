@@ -52,9 +52,10 @@ def test_columns_go_before_metadata_and_metadata_before_arguments(tmp_path):
     save_predictions(predictions_of(RUNS), path, metadata={"task": "typing-6", "seconds": 2})
     (entry,) = read_entries(path, task="typing-4", seconds=9, track="H")
     assert (entry.task, entry.seconds, entry.track) == ("typing-6", 2, "H")
-    save_predictions(predictions_of(RUNS).assign(track="K"), path, metadata={"task": "typing-6"})
+    both = {"task": "typing-6", "seconds": 2}
+    save_predictions(predictions_of(RUNS).assign(track="K", seconds=7), path, metadata=both)
     (entry,) = read_entries(path, track="H")
-    assert entry.track == "K" and np.isnan(entry.target_runs)
+    assert (entry.track, entry.seconds) == ("K", 7) and np.isnan(entry.target_runs)
 
 
 def test_a_file_with_several_techniques_and_tasks_holds_several_entries(tmp_path):

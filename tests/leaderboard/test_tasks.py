@@ -50,6 +50,8 @@ def test_a_task_has_its_classes(corpus, task, labels, monkeypatch):
     )  # fmt: skip
     found = task_runs(corpus, task)
     assert set(found["label"]) == labels and found["program"].nunique() == 2
+    if task == "faulty":
+        assert found.set_index("run_id")["label"][["p0", "p4"]].tolist() == ["Faulty", "Healthy"]
     assert not found["operator"].eq("HNE").any() or task == "instability"
 
 

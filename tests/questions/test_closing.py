@@ -7,7 +7,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation import simulate_world
-from analysis_lib.questions import closing, closing_checks
+from analysis_lib.questions import closing, closing_checks, closing_selected
 from analysis_lib.transfer import Direct, Method, Pool, scored_runs
 
 
@@ -108,7 +108,7 @@ def test_selected_methods_are_those_chosen_in_their_fold(world):
     unseen = pd.concat([predictions(runs, *p).assign(fold=fold.to_numpy()) for p in parts])
     rows = predictions(runs, "base", "Z", True)
     choice = pd.DataFrame({"fold": [0, 1], "track": "Z", "technique": ["good", "bad"]})
-    found = closing.selected_table(
+    found = closing_selected.selected_table(
         unseen,
         rows,
         runs,
@@ -119,6 +119,20 @@ def test_selected_methods_are_those_chosen_in_their_fold(world):
         n_resamples=20,
     )
     assert found.set_index("of")["share"].to_dict() == {"all": 0.5, "first": 1.0}
+
+
+def test_twins_share_the_seed_of_the_reference(world):
+    _, runs = world
+    programs = runs["program"].unique()
+    healthy = pd.DataFrame({"run_id": [f"h{p}" for p in programs], "program": programs})
+    healthy["seed"] = range(len(programs))
+    own = runs["program"].map(healthy.set_index("program")["seed"])
+    table = predictions(runs, "m", "H", runs["seed"] == own, size=1)
+    found = closing_selected.seed_twins(table, runs, healthy).set_index("same_seed")
+    assert found["recall"].to_dict() == {False: 0.0, True: 1.0}
+    assert found.loc[True, "runs"] == len(runs) / 5
+    with pytest.raises(InputError, match="one healthy run"):
+        closing_selected.seed_twins(table.assign(size=2), runs, healthy)
 
 
 def test_healthy_runs_are_the_bare_ones():
