@@ -36,7 +36,7 @@ def diagnose(
 
     Parameters
     ----------
-    trace : DataFrame, Monitor, Trace, str or Path
+    trace : DataFrame, Monitor, training.Trace, str or Path
         One row per snapshot: ``epoch`` (-1 is the state before training) and any of the channels
         of :data:`analysis_lib.channels.CHANNELS`, as :class:`analysis_lib.Monitor` records them.
     layers : DataFrame, str or Path, optional

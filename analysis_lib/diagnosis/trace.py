@@ -23,7 +23,7 @@ def read_trace(trace: Any, layers: Any = None) -> tuple[pd.DataFrame, pd.DataFra
 
     Parameters
     ----------
-    trace : DataFrame, Monitor, Trace, str or Path
+    trace : DataFrame, Monitor, training.Trace, str or Path
         A table of one run: ``epoch`` and channels; something with such a table as ``trace``
         (:class:`analysis_lib.Monitor`) or ``epochs`` (:class:`analysis_lib.Trace`); or the path of
         one as CSV or Parquet. Other columns are ignored.
