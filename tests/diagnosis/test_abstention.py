@@ -52,6 +52,8 @@ def test_the_mean_over_all_draws_is_what_repeated_draws_approach():
 def test_one_run_per_program_is_the_textbook_p_value():
     p = unlike_p_values([2.5, 0.0, 9.0], [1.0, 2.0, 3.0], list("abc"))
     assert p.tolist() == [0.5, 1.0, 0.25]
+    tied = unlike_p_values([2.0], [1.0, 2.0, 3.0], list("abc"))
+    assert tied.tolist() == [0.75]  # a score as large counts as reached
 
 
 @pytest.mark.parametrize(

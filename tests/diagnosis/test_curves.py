@@ -64,6 +64,18 @@ def test_weights_in_other_units_change_their_size_alone(epochs):
     assert changed == ["weight size"]
 
 
+def test_growth_counts_from_the_first_value_there_is():
+    trace = pd.DataFrame({"epoch": [-1, 0, 1], "valid_loss": [np.nan, 5.0, 0.5]})
+    assert curve_table(trace)["valid loss"].tolist()[1:] == pytest.approx([0, -1])
+
+
+def test_signed_ratios_are_decades_far_from_zero_and_keep_their_sign():
+    trace = pd.DataFrame({"epoch": [-1, 0], "rho": [500.0, -500.0], "chi": [100.0, 0.01]})
+    table = curve_table(trace)
+    assert table["rho"].tolist() == pytest.approx([3, -3], abs=1e-5)
+    assert table["chi"].tolist() == pytest.approx([2, -2])
+
+
 def test_zero_over_zero_is_no_change_and_infinity_is_missing():
     trace = pd.DataFrame({"epoch": [-1, 0, 1], "grad_norm": [0.0, 0.0, np.inf]})
     assert curve_table(trace)["gradient"].tolist()[:2] == [0.0, 0.0]

@@ -126,6 +126,7 @@ def test_a_run_that_broke_is_unstable_and_said_to_be(healthy):
     broken.loc[broken["epoch"] >= 2, numbers] = np.nan
     found = diagnose(broken)
     assert (found.instability.level, found.instability.epoch) == ("unstable", 2)
+    assert found.healthy == 0 and found.causes["confidence"].sum() == pytest.approx(1)
     assert any("not finite at epoch 2" in note for note in found.notes)
     infinite = healthy.copy()
     infinite[numbers] = np.inf
