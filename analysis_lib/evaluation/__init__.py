@@ -21,6 +21,7 @@ from analysis_lib.evaluation.identity import identity_predictions, identity_scor
 from analysis_lib.evaluation.inference import (
     Interval,
     bca_interval,
+    bootstrap_programs,
     cluster_bootstrap,
     max_t_test,
     sign_flip_test,
@@ -42,7 +43,6 @@ from analysis_lib.evaluation.scores import (
     program_macro_recall,
     recall_cells,
     score_table,
-    within_program_auc,
     worst_quartile,
 )
 from analysis_lib.evaluation.shares import variance_shares
@@ -78,7 +78,6 @@ __all__ = [
     "recall_cells",
     "score_predictions",
     "score_table",
-    "within_program_auc",
     "worst_quartile",
     # the gap
     "Gap",
@@ -86,6 +85,7 @@ __all__ = [
     # inference over programs
     "Interval",
     "bca_interval",
+    "bootstrap_programs",
     "cluster_bootstrap",
     "max_t_test",
     "sign_flip_test",

@@ -8,7 +8,7 @@ E2 - E4 covers the mean over repeated studies, models included, in 85 to 94 % of
 95 %; ``t_interval(..., overlap=1 / (n - 1))`` widens it for that, to 96 to 99 %.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from analysis_lib.labels import exact_sign_flip
 __all__ = [
     "Interval",
     "bca_interval",
+    "bootstrap_programs",
     "cluster_bootstrap",
     "max_t_test",
     "sign_flip_test",
@@ -150,6 +151,61 @@ def bca_interval(
     return Interval(mean, float(result.low), float(result.high), level, len(x), "BCa")
 
 
+def bootstrap_programs(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    n: int,
+    *,
+    level: float = 0.95,
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> Interval:
+    """Return a statistic of n programs with a percentile interval over resampled programs.
+
+    Programs are drawn with replacement. The interval is the expanded percentile one: its tails are
+    Phi(sqrt(n / (n - 1)) t(alpha / 2, n - 1)) instead of alpha / 2, since plain percentiles are
+    too narrow for few programs n. Resamples on which the statistic is undefined, such as those
+    without a positive run, are left out.
+
+    Parameters
+    ----------
+    statistic : callable
+        From weights of shape (n_resamples, n), how often each program was drawn, to values of
+        shape (n_resamples,).
+    n : int
+        Number of programs.
+    level : float, default=0.95
+    n_resamples, random_state : int
+
+    Returns
+    -------
+    Interval
+        From minus to plus infinity if n is 1; missing throughout where the estimate is.
+
+    References
+    ----------
+    Hesterberg, What teachers should know about the bootstrap, The American Statistician 2015.
+
+    Examples
+    --------
+    >>> i = bootstrap_programs(lambda w: w @ [1.0, 1.0, 1.0] / 3, 3)
+    >>> i.estimate, i.low, i.high
+    (1.0, 1.0, 1.0)
+    """
+    estimate = float(np.asarray(statistic(np.ones((1, n))))[0])
+    method = "program bootstrap"
+    if np.isnan(estimate):
+        return Interval(estimate, np.nan, np.nan, level, n, method)
+    if n < 2:
+        return Interval(estimate, -np.inf, np.inf, level, n, method)
+    rng = np.random.default_rng(random_state)
+    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(float)
+    values = np.asarray(statistic(drawn), dtype=float)
+    values = values[np.isfinite(values)]
+    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(estimate, float(low), float(high), level, n, method)
+
+
 def cluster_bootstrap(
     predictions: pd.DataFrame,
     minus: pd.DataFrame | None = None,
@@ -160,10 +216,8 @@ def cluster_bootstrap(
 ) -> Interval:
     """Return pooled balanced accuracy, or a difference of two, with a program-bootstrap interval.
 
-    Programs are drawn with replacement; the score is computed anew from the recall cells of the
-    drawn programs (a class they lack is left out of its mean). The interval is the expanded
-    percentile one: its tails are Phi(sqrt(n / (n - 1)) t(alpha / 2, n - 1)) instead of alpha / 2,
-    since plain percentiles are too narrow for few programs n.
+    The score is computed anew from the recall cells of the resampled programs (a class they lack
+    is left out of its mean); see :func:`bootstrap_programs`.
 
     Parameters
     ----------
@@ -187,27 +241,21 @@ def cluster_bootstrap(
     ----------
     Hesterberg, What teachers should know about the bootstrap, The American Statistician 2015.
     """
-    first = _counts(predictions)
-    programs = list(first[0].index)
+    first = class_counts(predictions)
+    n = len(first[0])
     _values([0.0], level)
-    if len(programs) < 2:
+    if n < 2:
         raise InputError("a bootstrap over programs needs at least two of them")
-    pairs = [first]
-    if minus is not None:
-        pairs.append(_counts(minus))
-        if not first[1].equals(pairs[1][1]):
-            raise InputError("the two sets of predictions are not of the same runs")
-    rng = np.random.default_rng(random_state)
-    n = len(programs)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    scores = [_pooled(drawn, *p) for p in pairs]
-    estimates = [_pooled(np.ones((1, n)), *p)[0] for p in pairs]
-    if minus is not None:
-        scores = [scores[0] - scores[1]]
-        estimates = [estimates[0] - estimates[1]]
-    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
-    low, high = np.quantile(scores[0], [tail, 1 - tail])
-    return Interval(float(estimates[0]), float(low), float(high), level, n, "program bootstrap")
+    second = None if minus is None else class_counts(minus)
+    if second is not None and not first[1].equals(second[1]):
+        raise InputError("the two sets of predictions are not of the same runs")
+
+    def statistic(weights):
+        score = pooled_scores(weights, *first)
+        return score if second is None else score - pooled_scores(weights, *second)
+
+    options = {"level": level, "n_resamples": n_resamples, "random_state": random_state}
+    return bootstrap_programs(statistic, n, **options)
 
 
 def sign_flip_test(
@@ -367,14 +415,16 @@ def _flipped_means(d: np.ndarray, n_resamples: int, random_state: int) -> np.nda
     return signs.astype(float) @ d / len(d)
 
 
-def _counts(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def class_counts(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return correct runs and runs, by program and class."""
     cells = recall_cells(predictions)
     table = cells.pivot(index="program", columns="label", values=["correct", "runs"]).fillna(0)
     table = table.astype(float)
     return table["correct"], table["runs"]
 
 
-def _pooled(weights: np.ndarray, correct: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+def pooled_scores(weights: np.ndarray, correct: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
+    """Return pooled balanced accuracy for each row of program weights."""
     total = weights @ runs.to_numpy(dtype=float)
     right = weights @ correct.to_numpy(dtype=float)
     recall = np.divide(right, total, out=np.zeros_like(right), where=total > 0)

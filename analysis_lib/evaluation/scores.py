@@ -26,7 +26,6 @@ __all__ = [
     "program_macro_recall",
     "recall_cells",
     "score_table",
-    "within_program_auc",
     "worst_quartile",
 ]
 
@@ -184,44 +183,6 @@ def score_table(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.Se
             "runs": len(predictions),
         }
     )
-
-
-def within_program_auc(predictions: pd.DataFrame, *, positive: str, score: str) -> float:
-    """Return the area under the ROC curve, averaged within programs.
-
-    AUC_g = share of pairs (positive, negative run of program g) that the score puts in order,
-    ties counting half; the mean is weighted by the number of pairs. Scores of different folds are
-    never compared, so their calibration does not matter.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        program, label and the score column.
-    positive : str
-        The positive class.
-    score : str
-        Column that is to be larger for the positive class.
-
-    Raises
-    ------
-    InputError
-        If no program has runs of both kinds.
-
-    Examples
-    --------
-    >>> p = pd.DataFrame({"program": "p", "label": list("aab"), "s": [0.9, 0.2, 0.5]})
-    >>> within_program_auc(p, positive="a", score="s")
-    0.5
-    """
-    hit = (predictions["label"].astype(str) == str(positive)).to_numpy()
-    rank = predictions.groupby("program")[score].rank().to_numpy()
-    table = pd.DataFrame({"p": hit, "n": ~hit, "rank": np.where(hit, rank, 0)})
-    sums = table.groupby(predictions["program"].to_numpy()).sum()
-    pairs = (sums["p"] * sums["n"]).sum()
-    if pairs == 0:
-        raise InputError(f"no program has runs with and without '{positive}'; the AUC is undefined")
-    ordered = sums["rank"] - sums["p"] * (sums["p"] + 1) / 2
-    return float(ordered[sums["n"] > 0].sum() / pairs)
 
 
 def _scored(programs: pd.DataFrame, min_runs: int) -> pd.Series:

@@ -135,7 +135,6 @@ from analysis_lib.questions.permutation import (
 from analysis_lib.questions.permuted import permuted_predictions
 from analysis_lib.questions.ranking import (
     auc_by_program,
-    bootstrap_programs,
     bootstrap_ranking,
     flag_scores,
     pooled_ranking,
@@ -252,7 +251,6 @@ __all__ = [
     "useful",
     # rankings with the program as the unit
     "auc_by_program",
-    "bootstrap_programs",
     "bootstrap_ranking",
     "flag_scores",
     "pooled_ranking",

@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import Interval
+from analysis_lib.evaluation import Interval, bootstrap_programs
 from analysis_lib.evaluation.scores import MIN_RUNS
-from analysis_lib.questions.ranking import auc_by_program, bootstrap_programs
+from analysis_lib.questions.ranking import auc_by_program
 
 __all__ = ["auc_within_folds", "pooled_auc"]
 
@@ -82,7 +82,7 @@ def pooled_auc(
 
     Programs are drawn with replacement, and all pairs of runs of the drawn programs are compared,
     within and across programs. Repeats are averaged. The interval is that of
-    :func:`analysis_lib.questions.ranking.bootstrap_programs`.
+    :func:`analysis_lib.evaluation.bootstrap_programs`.
 
     Parameters
     ----------

@@ -20,11 +20,10 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import by_program, max_t_test
+from analysis_lib.evaluation import bootstrap_programs, by_program, max_t_test
 from analysis_lib.evaluation.inference import Interval
 from analysis_lib.features import extract
 from analysis_lib.labels import HEALTHY
-from analysis_lib.questions.ranking import bootstrap_programs
 from analysis_lib.transfer import BASELINE, METHODS, Pool, scored_runs
 
 __all__ = [

@@ -12,8 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import Interval, chance_level, recall_cells
-from analysis_lib.questions.ranking import bootstrap_programs
+from analysis_lib.evaluation import Interval, bootstrap_programs, chance_level
+from analysis_lib.evaluation.inference import class_counts, pooled_scores
 from analysis_lib.questions.verdicts import Estimate
 
 __all__ = ["as_estimate", "change_of_gap", "mean_gap", "share_left", "smallest_mean"]
@@ -50,7 +50,7 @@ def mean_gap(
     0.75
     """
     cells = {
-        key: _counts(own)
+        key: class_counts(own)
         for key, own in predictions.groupby(["technique", "strategy"])
         if key[1] in (first, second)
     }
@@ -60,7 +60,7 @@ def mean_gap(
     def statistic(weights):
         return np.mean(
             [
-                _pooled(weights, *cells[t, first]) - _pooled(weights, *cells[t, second])
+                pooled_scores(weights, *cells[t, first]) - pooled_scores(weights, *cells[t, second])
                 for t in techniques
             ],
             axis=0,
@@ -102,7 +102,8 @@ def change_of_gap(
     0.5
     """
     sides = [
-        [_counts(p[p["strategy"] == s]) for s in (first, second)] for p in (predictions, against)
+        [class_counts(p[p["strategy"] == s]) for s in (first, second)]
+        for p in (predictions, against)
     ]
     programs = sorted({g for side in sides for cells in side for g in cells[0].index})
     sides = [
@@ -111,7 +112,7 @@ def change_of_gap(
     ]
 
     def statistic(weights):
-        gaps = [_pooled(weights, *high) - _pooled(weights, *low) for high, low in sides]
+        gaps = [pooled_scores(weights, *high) - pooled_scores(weights, *low) for high, low in sides]
         return gaps[0] - gaps[1]
 
     options = {"n_resamples": n_resamples, "random_state": random_state}
@@ -197,10 +198,10 @@ def share_left(
     >>> share_left(good, half).estimate
     0.5
     """
-    cells, chance = [_counts(p) for p in (plain, permuted)], chance_level(plain)
+    cells, chance = [class_counts(p) for p in (plain, permuted)], chance_level(plain)
 
     def statistic(weights):
-        above, left = (_pooled(weights, *c) - chance for c in cells)
+        above, left = (pooled_scores(weights, *c) - chance for c in cells)
         return np.divide(left, above, out=np.full(len(left), np.nan), where=above > 0)
 
     options = {"n_resamples": n_resamples, "random_state": random_state}
@@ -234,18 +235,3 @@ def as_estimate(
         low, high = min(low, value), max(high, value)
     programs = row["n"] if "n" in row else row.get("programs", 0)
     return Estimate(value, low, high, int(programs), float(row.get("p_value", np.nan)))
-
-
-def _counts(predictions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return correct runs and runs by program and class."""
-    cells = recall_cells(predictions)
-    table = cells.pivot(index="program", columns="label", values=["correct", "runs"])
-    table = table.fillna(0).astype(float)
-    return table["correct"], table["runs"]
-
-
-def _pooled(weights: np.ndarray, correct: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
-    """Return pooled balanced accuracy for each row of program weights."""
-    total, right = weights @ runs.to_numpy(), weights @ correct.to_numpy()
-    recall = np.divide(right, total, out=np.zeros_like(right), where=total > 0)
-    return recall.sum(axis=1) / (total > 0).sum(axis=1)

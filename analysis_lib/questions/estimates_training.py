@@ -125,14 +125,16 @@ def instability_estimates(
 
 def _holm_of_warning(predictions: pd.DataFrame, **drawn: Any) -> float:
     """Return the p-value of the warning, adjusted for all that the chapter decides alike."""
-    asked = [
-        ({"setting": setting, "features": kind, "estimator": "logistic", "strategy": "E4"}, {})
+    asked = {
+        (setting, kind): (
+            {"setting": setting, "features": kind, "estimator": "logistic", "strategy": "E4"},
+            {},
+        )
         for setting in SETTINGS
         for kind in ("curvature", "dimensionless")
-    ]
-    found = detection_differences(predictions, asked, **drawn)
-    place = [one["setting"] for one, _ in asked].index("before")
-    return float(holm_adjusted(found["p_value"])[place])
+    }
+    found = detection_differences(predictions, asked.values(), **drawn)
+    return float(holm_adjusted(found["p_value"])[list(asked).index(("before", "curvature"))])
 
 
 def not_finite_largest(epochs: pd.DataFrame, *, channel: str = CHANNEL) -> pd.DataFrame:

@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import t_interval
+from analysis_lib.evaluation import bootstrap_programs, t_interval
 from analysis_lib.labels import first_bad_epoch
-from analysis_lib.questions.ranking import bootstrap_programs
 
 __all__ = [
     "LABEL_VARIANTS",

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import t_interval
+from analysis_lib.evaluation import bootstrap_programs, t_interval
 from analysis_lib.questions.instability import ratio_of_sums, require
-from analysis_lib.questions.ranking import bootstrap_programs
 
 __all__ = ["layer_profiles"]
 

@@ -6,20 +6,17 @@ compared. *Pooled*: area and average precision over all runs, which also reward 
 which programs have many positive runs.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import Interval
+from analysis_lib.evaluation import Interval, bootstrap_programs
 
 __all__ = [
     "RANKINGS",
     "auc_by_program",
-    "bootstrap_programs",
     "bootstrap_ranking",
     "flag_scores",
     "pooled_ranking",
@@ -168,7 +165,7 @@ def bootstrap_ranking(
         As for :func:`auc_by_program`; ``minus`` of the same programs.
     metric : {"auc", "average_precision"}
     level, n_resamples, random_state : float, int, int
-        See :func:`bootstrap_programs`.
+        See :func:`analysis_lib.evaluation.bootstrap_programs`.
 
     Returns
     -------
@@ -199,56 +196,6 @@ def bootstrap_ranking(
     )
 
 
-def bootstrap_programs(
-    statistic: Callable[[np.ndarray], np.ndarray],
-    n: int,
-    *,
-    level: float = 0.95,
-    n_resamples: int = 2000,
-    random_state: int = 0,
-) -> Interval:
-    """Return a statistic of n programs with a percentile interval over resampled programs.
-
-    Percentiles are widened for few programs as in
-    :func:`analysis_lib.evaluation.cluster_bootstrap`. Resamples on which the statistic is
-    undefined, such as those without a positive run, are left out.
-
-    Parameters
-    ----------
-    statistic : callable
-        From weights of shape (n_resamples, n), how often each program was drawn, to values of
-        shape (n_resamples,).
-    n : int
-        Number of programs.
-    level : float, default=0.95
-    n_resamples, random_state : int
-
-    Returns
-    -------
-    Interval
-        From minus to plus infinity if n is 1; missing throughout where the estimate is.
-
-    Examples
-    --------
-    >>> i = bootstrap_programs(lambda w: w @ [1.0, 1.0, 1.0] / 3, 3)
-    >>> i.estimate, i.low, i.high
-    (1.0, 1.0, 1.0)
-    """
-    estimate = float(np.asarray(statistic(np.ones((1, n))))[0])
-    method = "program bootstrap"
-    if np.isnan(estimate):
-        return Interval(estimate, np.nan, np.nan, level, n, method)
-    if n < 2:
-        return Interval(estimate, -np.inf, np.inf, level, n, method)
-    rng = np.random.default_rng(random_state)
-    drawn = rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(float)
-    values = np.asarray(statistic(drawn), dtype=float)
-    values = values[np.isfinite(values)]
-    tail = stats.norm.cdf(np.sqrt(n / (n - 1)) * stats.t.ppf((1 - level) / 2, n - 1))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), level, n, method)
-
-
 def flag_scores(
     predictions: pd.DataFrame,
     *,
@@ -266,7 +213,7 @@ def flag_scores(
     predictions : DataFrame
         program, positive (bool), flagged (bool).
     level, n_resamples, random_state : float, int, int
-        See :func:`bootstrap_programs`.
+        See :func:`analysis_lib.evaluation.bootstrap_programs`.
 
     Returns
     -------

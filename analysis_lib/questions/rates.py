@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import Interval, t_interval
-from analysis_lib.questions.ranking import bootstrap_programs
+from analysis_lib.evaluation import Interval, bootstrap_programs, t_interval
 
 __all__ = ["difference_of_shares", "rate_spread", "stable_difference"]
 

@@ -12,6 +12,7 @@ from statsmodels.stats.weightstats import DescrStatsW
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.inference import (
     bca_interval,
+    bootstrap_programs,
     cluster_bootstrap,
     max_t_test,
     sign_flip_test,
@@ -157,6 +158,23 @@ def test_resampling_programs_is_wider_than_resampling_rows_would_be():
     correct = predictions["label"] == predictions["predicted"]
     row_width = 2 * 1.96 * correct.std() / np.sqrt(len(correct))
     assert width.high - width.low > 2 * row_width
+
+
+def test_intervals_over_programs_cover():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for k in range(200):
+        values = rng.normal(size=12)
+        i = bootstrap_programs(lambda w, v=values: w @ v / w.sum(1), 12, random_state=k)
+        covered += i.low <= 0 <= i.high
+    assert 0.9 <= covered / 200 <= 0.985
+
+
+def test_a_statistic_that_is_undefined_has_no_interval():
+    nothing = bootstrap_programs(lambda w: np.full(len(w), np.nan), 5)
+    assert np.isnan([nothing.estimate, nothing.low, nothing.high]).all()
+    alone = bootstrap_programs(lambda w: w @ [0.5], 1)
+    assert (alone.estimate, alone.low, alone.high) == (0.5, -np.inf, np.inf)
 
 
 def test_max_t_with_one_column_is_the_sign_flip_test_of_the_mean():

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import recall_score, roc_auc_score
+from sklearn.metrics import recall_score
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.scores import (
@@ -13,7 +13,6 @@ from analysis_lib.evaluation.scores import (
     program_macro_recall,
     recall_cells,
     score_table,
-    within_program_auc,
     worst_quartile,
 )
 
@@ -101,35 +100,6 @@ def test_the_summary_holds_every_score():
     assert got["program_macro_recall"] == program_macro_recall(table) == 0.5
     assert got["chance"] == chance_level(table) == 0.5
     assert (got["programs"], got["runs"]) == (2, 20)
-
-
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=30))
-@settings(max_examples=60, deadline=None)
-def test_auc_in_one_program_is_scikit_learns(rows):
-    table = pd.DataFrame(rows, columns=["label", "s"]).assign(program="p")
-    if table["label"].nunique() < 2:
-        with pytest.raises(InputError, match="undefined"):
-            within_program_auc(table, positive="True", score="s")
-        return
-    expected = roc_auc_score(table["label"], table["s"])
-    assert within_program_auc(table, positive="True", score="s") == pytest.approx(expected)
-
-
-def test_auc_never_compares_programs_and_weights_by_pairs():
-    rng = np.random.default_rng(0)
-    parts, expected, pairs = [], [], []
-    for program, n in {"p": 10, "q": 30}.items():
-        label = np.arange(n) % 3 == 0
-        score = rng.random(n) + 0.5 * label
-        parts.append(pd.DataFrame({"program": program, "label": label, "s": score}))
-        expected.append(roc_auc_score(label, score))
-        pairs.append(label.sum() * (~label).sum())
-    parts.append(pd.DataFrame({"program": "r", "label": True, "s": [9.0]}))
-    table = pd.concat(parts)
-    want = np.average(expected, weights=pairs)
-    assert within_program_auc(table, positive="True", score="s") == pytest.approx(want)
-    shifted = table.assign(s=table["s"] + table["program"].map({"p": 100, "q": 0, "r": -5}))
-    assert within_program_auc(shifted, positive="True", score="s") == pytest.approx(want)
 
 
 def test_incomplete_predictions_are_refused():

@@ -1,14 +1,23 @@
 """Our estimates for the claims: contrasts with known answers, and the options of the chapters."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
+from statsmodels.stats.multitest import multipletests
 
 from analysis_lib.corpus import Corpus
 from analysis_lib.errors import InputError
-from analysis_lib.evaluation import Interval, cluster_bootstrap, permute_within_program
+from analysis_lib.evaluation import (
+    Interval,
+    cluster_bootstrap,
+    permute_within_program,
+    sign_flip_test,
+)
 from analysis_lib.notebooks import Project, plan
-from analysis_lib.questions import CHAPTERS, CLAIMS
+from analysis_lib.questions import CHAPTERS, CLAIMS, estimates_training
 from analysis_lib.questions.cache import content_digest
 from analysis_lib.questions.contrasts import (
     as_estimate,
@@ -24,6 +33,7 @@ from analysis_lib.questions.estimates_training import (
     fifths_contrast,
     not_finite_largest,
 )
+from analysis_lib.questions.instability_features import SETTINGS
 from analysis_lib.questions.permutation import control_forest, permutation_table
 from analysis_lib.questions.permuted import permuted_predictions
 from analysis_lib.questions.rates import difference_of_shares, rate_spread, stable_difference
@@ -236,6 +246,29 @@ def test_clusters_are_told_by_size_and_by_median():
     assert found["mismatch by cluster"].estimate == 0.75
     runs.loc[level == 1e6, "mismatch"] = pd.NA
     assert np.isnan(cluster_contrasts(epochs, runs)["mismatch by cluster"].estimate)
+
+
+def test_the_warning_pays_for_everything_decided_alike():
+    rng = np.random.default_rng(0)
+    cells = list(product(SETTINGS, ("curvature", "dimensionless")))
+    shift = dict(zip(cells, (2.0, 0.5, 0.9, 0.4, 0.3, 0.2), strict=True))
+    parts = []
+    for (setting, kind), program in product(cells, range(14)):
+        positive = np.arange(12) % 3 == 0
+        score = rng.normal(size=12) + shift[setting, kind] * positive
+        own = {"setting": setting, "features": kind, "estimator": "logistic", "strategy": "E4"}
+        parts.append(pd.DataFrame({"program": f"p{program}", "positive": positive, "score": score}))
+        parts[-1] = parts[-1].assign(**own)
+    predictions = pd.concat(parts, ignore_index=True)
+    alone = []
+    for setting, kind in cells:
+        own = predictions[(predictions["setting"] == setting) & (predictions["features"] == kind)]
+        areas = own.groupby("program").apply(lambda r: roc_auc_score(r["positive"], r["score"]))
+        alone.append(sign_flip_test(areas - 0.5))
+    adjusted = multipletests(alone, method="holm")[1]
+    assert len(set(adjusted)) > 2
+    expected = adjusted[cells.index(("before", "curvature"))]
+    assert estimates_training._holm_of_warning(predictions) == pytest.approx(expected)
 
 
 def test_an_interval_holds_its_estimate():
