@@ -9,7 +9,7 @@ from analysis_lib.diagnosis.abstention import (
     risk_coverage,
     unlike_p_values,
 )
-from analysis_lib.diagnosis.build import CANDIDATES, build_model, held_out_scores, read_traces
+from analysis_lib.diagnosis.build import build_model
 from analysis_lib.diagnosis.calibration import (
     brier_score,
     fit_temperature,
@@ -17,6 +17,7 @@ from analysis_lib.diagnosis.calibration import (
     probabilities,
     reliability,
 )
+from analysis_lib.diagnosis.candidates import CANDIDATES
 from analysis_lib.diagnosis.curves import CURVES, Curve
 from analysis_lib.diagnosis.diagnose import diagnose
 from analysis_lib.diagnosis.evidence import HealthyRanges, healthy_ranges
@@ -31,6 +32,7 @@ from analysis_lib.diagnosis.model import DiagnosisModel, load_model
 from analysis_lib.diagnosis.reference import Reference
 from analysis_lib.diagnosis.report import Diagnosis
 from analysis_lib.diagnosis.trace import read_trace
+from analysis_lib.diagnosis.training import held_out_scores, read_traces
 from analysis_lib.diagnosis.trees import Trees
 
 __all__ = [

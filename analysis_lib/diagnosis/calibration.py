@@ -22,7 +22,7 @@ __all__ = ["HEALTHY", "brier_score", "fit_temperature", "prior_of", "probabiliti
 HEALTHY = "Healthy"
 
 
-def prior_of(classes: Sequence[str], healthy: float = 0.5) -> np.ndarray:
+def prior_of(classes: Sequence[str] | np.ndarray, healthy: float = 0.5) -> np.ndarray:
     """Return the prior of every class: ``healthy`` for Healthy, the rest evenly.
 
     Raises
@@ -55,7 +55,9 @@ def probabilities(scores: np.ndarray, *, temperature: float, prior: np.ndarray) 
     return z / z.sum(axis=1, keepdims=True)
 
 
-def run_weights(label: np.ndarray, classes: Sequence[str], prior: np.ndarray) -> np.ndarray:
+def run_weights(
+    label: np.ndarray, classes: Sequence[str] | np.ndarray, prior: np.ndarray
+) -> np.ndarray:
     """Return weights under which the classes among the runs occur as the prior says; mean 1."""
     at = np.searchsorted(classes, label)
     weight = prior[at] / np.bincount(at, minlength=len(classes))[at]
@@ -63,7 +65,7 @@ def run_weights(label: np.ndarray, classes: Sequence[str], prior: np.ndarray) ->
 
 
 def fit_temperature(
-    scores: np.ndarray, label: np.ndarray, classes: Sequence[str], *, prior: np.ndarray
+    scores: np.ndarray, label: np.ndarray, classes: Sequence[str] | np.ndarray, *, prior: np.ndarray
 ) -> float:
     """Return the temperature with the largest likelihood, classes weighted as the prior says.
 
@@ -92,7 +94,11 @@ def fit_temperature(
 
 
 def brier_score(
-    probability: np.ndarray, label: np.ndarray, classes: Sequence[str], *, prior: np.ndarray
+    probability: np.ndarray,
+    label: np.ndarray,
+    classes: Sequence[str] | np.ndarray,
+    *,
+    prior: np.ndarray,
 ) -> float:
     """Return the mean over runs of sum_c (p_c - [label = c])^2, weighted as the prior says.
 

@@ -4,15 +4,23 @@ A curve is a share, a ratio of two channels of the same unit, or a channel over 
 ``init``. Ratios are in decades (log10), so a loss in other units, a wider layer or more classes
 shift a curve little or not at all. Two sizes, of weights and of activations, are kept as they are:
 what is wrong before the first step cannot be seen in a ratio to it.
+
+What a curve shares with the features of a corpus is taken from :mod:`analysis_lib.features.ratios`.
+A curve is read by people: where a sign says something (rho, eigenvalues, means) it is kept, so some
+ratios that are decades there are signed or plain here.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-import numpy as np
+from analysis_lib.channels import GROUPS as RECORDED
+from analysis_lib.features.ratios import RATIOS, Ratio, over
 
-__all__ = ["CHANNELS", "CURVES", "GROUPS", "Curve"]
+__all__ = ["CHANNELS", "CURVES", "GROUPS", "STAND_IN", "Curve"]
+
+STAND_IN: Mapping[str, str] = MappingProxyType({"train_loss": "probe_loss"})
+"""Where growth starts if a channel has no value yet: a loop has no train loss before training."""
 
 
 @dataclass(frozen=True)
@@ -23,328 +31,174 @@ class Curve:
     ----------
     name, group : str
         A group is what a tool records together: see :data:`analysis_lib.channels.GROUPS`.
-    channels : tuple of str
-        Channels that it reads; the curve is missing where one of them is. Only the loss before
-        training can be taken from the probe batch or from the first epoch.
-    compute : callable
-        From the channels, arrays of shape (n_runs, n_snapshots), to the curve.
+    ratio : Ratio
+        How it is made of channels.
     title : str
         What it says, with its unit.
-    at_init : bool
-        Whether it exists before the first step.
     """
 
     name: str
     group: str
-    channels: tuple[str, ...]
-    compute: Callable[..., np.ndarray]
+    ratio: Ratio
     title: str
-    at_init: bool = True
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Channels that it reads; it is missing where one is, except for one that stands in."""
+        more = (STAND_IN.get(c) for c in self.ratio.channels if self.ratio.to_start)
+        return (*self.ratio.channels, *(c for c in more if c))
+
+    @property
+    def at_init(self) -> bool:
+        """Whether it exists before the first step."""
+        late = {*RECORDED["optimizer"], *(STAND_IN if self.ratio.to_start else ())}
+        return late.isdisjoint(self.ratio.channels)
 
 
-def _log(x: np.ndarray) -> np.ndarray:
-    return np.log10(np.maximum(np.abs(x), 1e-30))
+def _group(name: str, ratio: Ratio) -> str:
+    """The group of the first channel; a tool without the probe gradient has no probe loss."""
+    first = ratio.above[0]
+    own = next(group for group, channels in RECORDED.items() if first in channels)
+    return "gradient" if name == "probe loss" else own
 
 
-def _over(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return np.where((x == 0) & (y == 0), 0.0, _log(x) - _log(y))
+def _as(form: str, ratio: str) -> Ratio:
+    return replace(RATIOS[ratio], form=form)
 
 
-def _first(x: np.ndarray) -> np.ndarray:
-    """The first finite value of every run, as a column."""
-    at = np.isfinite(x).argmax(axis=1)
-    return x[np.arange(len(x)), at][:, None]
-
-
-def _growth(x: np.ndarray) -> np.ndarray:
-    return _over(x, _first(x))
-
-
-def _signed(x: np.ndarray) -> np.ndarray:
-    """Linear near 0, decades beyond 1: asinh(x) / ln 10."""
-    return np.arcsinh(x) / np.log(10)
-
-
-def _same(x: np.ndarray) -> np.ndarray:
-    return x
-
-
-def _train_fall(train: np.ndarray, probe: np.ndarray) -> np.ndarray:
-    start = np.where(np.isfinite(train[:, :1]), train[:, :1], _first(probe))
-    return _over(train, np.where(np.isfinite(start), start, _first(train)))
-
-
-_G, _S = "grad_tensor", "step_grad_norm"
-_LIST = (
-    Curve(
-        "train loss",
-        "metrics",
-        ("train_loss", "probe_loss"),
-        _train_fall,
-        "train loss over its value before training",
-        at_init=False,
-    ),
-    Curve("valid loss", "metrics", ("valid_loss",), _growth, "validation loss over its start"),
-    Curve("probe loss", "gradient", ("probe_loss",), _growth, "probe loss over its start"),
-    Curve("valid / train loss", "metrics", ("valid_loss", "train_loss"), _over, "their ratio"),
-    Curve("probe / train loss", "metrics", ("probe_loss", "train_loss"), _over, "their ratio"),
-    Curve("train accuracy", "metrics", ("train_accuracy",), _same, "share of training rows right"),
-    Curve(
-        "accuracy gap",
-        "metrics",
-        ("train_accuracy", "valid_accuracy"),
-        np.subtract,
+_R = RATIOS
+_TABLE = {
+    "train loss": (_R["loss:train_to_init"], "train loss over its value before training"),
+    "valid loss": (_R["loss:valid_to_init"], "validation loss over its start"),
+    "probe loss": (_R["loss:probe_to_init"], "probe loss over its start"),
+    "valid / train loss": (_R["loss:valid_to_train"], "their ratio"),
+    "probe / train loss": (over("probe_loss", "train_loss"), "their ratio"),
+    "train accuracy": (_R["metric:train_accuracy"], "share of training rows right"),
+    "accuracy gap": (
+        over("train_accuracy", "valid_accuracy", "difference"),
         "train minus validation accuracy",
     ),
-    Curve("gradient", "gradient", ("grad_norm",), _growth, "gradient norm over its start"),
-    Curve(
-        "gradient x weight / loss",
-        "gradient",
-        ("grad_norm", "weight_norm", "probe_loss"),
-        lambda g, w, loss: _over(g * w, loss),
+    "gradient": (_R["gradient:to_init"], "gradient norm over its start"),
+    "gradient x weight / loss": (
+        _R["gradient:elasticity"],
         "relative change of the loss per relative change of the weights",
     ),
-    Curve(
-        "first / last gradient",
-        "gradient",
-        ("grad_norm_first", "grad_norm_last"),
-        _over,
+    "first / last gradient": (
+        _R["gradient:first_to_last"],
         "gradient norm of the first over that of the last weights",
     ),
-    Curve(
-        "largest / median gradient",
-        "gradient",
-        (f"{_G}_max", f"{_G}_median"),
-        _over,
+    "largest / median gradient": (
+        over("grad_tensor_max", "grad_tensor_median"),
         "gradient norms of the parameter tensors",
     ),
-    Curve(
-        "smallest / median gradient",
-        "gradient",
-        (f"{_G}_min", f"{_G}_median"),
-        _over,
+    "smallest / median gradient": (
+        over("grad_tensor_min", "grad_tensor_median"),
         "gradient norms of the parameter tensors",
     ),
-    Curve(
-        "gradient spread over tensors",
-        "gradient",
-        (f"{_G}_std", f"{_G}_mean"),
-        _over,
+    "gradient spread over tensors": (
+        _R["gradient:tensor_std"],
         "standard deviation over mean of the tensors' gradient norms",
     ),
-    Curve(
-        "gradient peak",
-        "gradient",
-        ("grad_abs_max", "grad_abs_mean"),
-        _over,
-        "largest over mean absolute entry",
-    ),
-    Curve(
-        "gradient tail",
-        "gradient",
-        ("grad_std", "grad_abs_mean"),
-        _over,
+    "gradient peak": (over("grad_abs_max", "grad_abs_mean"), "largest over mean absolute entry"),
+    "gradient tail": (
+        over("grad_std", "grad_abs_mean"),
         "standard deviation over mean absolute entry",
     ),
-    Curve(
-        "gradient bias",
-        "gradient",
-        ("grad_mean", "grad_std"),
-        lambda m, s: np.divide(m, s, out=np.zeros_like(m), where=s != 0),
+    "gradient bias": (
+        over("grad_mean", "grad_std", "plain"),
         "mean over standard deviation of the entries",
     ),
-    Curve("zero gradients", "gradient", ("grad_zero_share",), _same, "share of entries exactly 0"),
-    Curve(
-        "step gradient spread",
-        "optimizer",
-        (f"{_S}_std", f"{_S}_mean"),
-        _over,
+    "zero gradients": (_R["gradient:zero_share"], "share of entries exactly 0"),
+    "step gradient spread": (
+        _R["gradient:step_spread"],
         "standard deviation over mean of the norm from step to step",
-        at_init=False,
     ),
-    Curve(
-        "step gradient peak",
-        "optimizer",
-        (f"{_S}_max", f"{_S}_mean"),
-        _over,
-        "largest over mean norm of the steps",
-        at_init=False,
-    ),
-    Curve(
-        "step / probe gradient",
-        "optimizer",
-        (f"{_S}_mean", "grad_norm"),
-        _over,
+    "step gradient peak": (_R["gradient:step_peak"], "largest over mean norm of the steps"),
+    "step / probe gradient": (
+        _R["gradient:step_to_probe"],
         "mean norm of the steps over the norm on the probe batch",
-        at_init=False,
     ),
-    Curve(
-        "gradient noise",
-        "optimizer",
-        ("grad_noise",),
-        _log,
-        "variance over squared mean of the step gradients",
-        at_init=False,
-    ),
-    Curve("clipped steps", "optimizer", ("clip_share",), _same, "share of them", at_init=False),
-    Curve(
-        "update / weight",
-        "optimizer",
-        ("update_ratio",),
-        _log,
-        "norm of an update over the norm of the weights",
-        at_init=False,
-    ),
-    Curve(
-        "change per epoch",
-        "optimizer",
-        ("epoch_change",),
-        _log,
+    "gradient noise": (_R["gradient:noise"], "variance over squared mean of the step gradients"),
+    "clipped steps": (_R["update:clip_share"], "share of them"),
+    "update / weight": (_R["update:to_weight"], "norm of an update over the norm of the weights"),
+    "change per epoch": (
+        _R["update:epoch_to_weight"],
         "norm of the weight change over the norm of the weights",
-        at_init=False,
     ),
-    Curve(
-        "directness",
-        "optimizer",
-        ("epoch_change", "update_ratio"),
-        _over,
-        "weight change per epoch over one update",
-        at_init=False,
-    ),
-    Curve(
-        "update x gradient / loss",
-        "optimizer",
-        ("update_norm", f"{_S}_mean", "probe_loss"),
-        lambda d, g, loss: _over(d * g, loss),
+    "directness": (_R["update:epoch_to_step"], "weight change per epoch over one update"),
+    "update x gradient / loss": (
+        over("update_norm step_grad_norm_mean", "probe_loss"),
         "what a step could take off the loss, relative to it",
-        at_init=False,
     ),
-    Curve(
-        "momentum / gradient",
-        "optimizer",
-        ("first_moment_norm", f"{_S}_mean"),
-        _over,
+    "momentum / gradient": (
+        _R["update:first_moment"],
         "norm of the optimizer's first moment over the steps' gradient norm",
-        at_init=False,
     ),
-    Curve(
-        "second moment / gradient",
-        "optimizer",
-        ("second_moment_norm", f"{_S}_mean"),
-        lambda v, g: _over(v, g * g),
+    "second moment / gradient": (
+        over("second_moment_norm", "step_grad_norm_mean step_grad_norm_mean"),
         "norm of the optimizer's second moment over the squared gradient norm",
-        at_init=False,
     ),
-    Curve("weights", "weights", ("weight_norm",), _growth, "norm of all weights over its start"),
-    Curve(
-        "weight peak",
-        "weights",
-        ("weight_abs_max", "weight_std"),
-        _over,
-        "largest absolute weight over their standard deviation",
-    ),
-    Curve(
-        "weight bias",
-        "weights",
-        ("weight_mean", "weight_std"),
-        lambda m, s: np.divide(m, s, out=np.zeros_like(m), where=s != 0),
-        "mean over standard deviation of the weights",
-    ),
-    Curve("weight size", "weights", ("weight_std",), _log, "standard deviation of all weights"),
-    Curve("activations", "activation", ("act_std",), _growth, "their spread over its start"),
-    Curve("activation size", "activation", ("act_std",), _log, "standard deviation of outputs"),
-    Curve(
-        "activation bias",
-        "activation",
-        ("act_mean", "act_std"),
-        lambda m, s: np.divide(m, s, out=np.zeros_like(m), where=s != 0),
+    "weights": (_R["weight:to_init"], "norm of all weights over its start"),
+    "weight peak": (_R["weight:peak"], "largest absolute weight over their standard deviation"),
+    "weight bias": (_as("plain", "weight:bias"), "mean over standard deviation of the weights"),
+    "weight size": (_R["sane:weight"], "standard deviation of all weights"),
+    "activations": (_R["activation:std_to_init"], "their spread over its start"),
+    "activation size": (_R["sane:activation"], "standard deviation of outputs"),
+    "activation bias": (
+        _as("plain", "activation:bias"),
         "mean over standard deviation of the outputs",
     ),
-    Curve("dead share", "activation", ("act_dead_share",), _same, "rectifier outputs at 0"),
-    Curve(
-        "largest dead share",
-        "activation",
-        ("act_dead_share_max",),
-        _same,
-        "rectifier outputs at 0, worst layer",
-    ),
-    Curve(
-        "saturated share",
-        "activation",
-        ("act_saturated_share",),
-        _same,
-        "inputs of sigmoid, tanh, ... beyond 5",
-    ),
-    Curve(
-        "largest saturated share",
-        "activation",
-        ("act_saturated_share_max",),
-        _same,
+    "dead share": (_R["activation:dead_share"], "rectifier outputs at 0"),
+    "largest dead share": (_R["activation:dead_share_max"], "rectifier outputs at 0, worst layer"),
+    "saturated share": (_R["activation:saturated_share"], "inputs of sigmoid, tanh, ... beyond 5"),
+    "largest saturated share": (
+        _R["activation:saturated_share_max"],
         "inputs of sigmoid, tanh, ... beyond 5, worst layer",
     ),
-    Curve("curvature", "curvature", ("hvp_norm",), _growth, "HVP norm over its start"),
-    Curve(
-        "curvature x weight^2 / loss",
-        "curvature",
-        ("hvp_norm", "weight_norm", "probe_loss"),
-        lambda h, w, loss: _over(h * w * w, loss),
+    "curvature": (_R["curvature:to_init"], "HVP norm over its start"),
+    "curvature x weight^2 / loss": (
+        _R["curvature:elasticity"],
         "second relative change of the loss per relative change of the weights",
     ),
-    Curve(
-        "largest / median curvature",
-        "curvature",
-        ("hvp_layer_max", "hvp_layer_median"),
-        _over,
+    "largest / median curvature": (
+        over("hvp_layer_max", "hvp_layer_median"),
         "HVP norms of the layers",
     ),
-    Curve(
-        "smallest / median curvature",
-        "curvature",
-        ("hvp_layer_min", "hvp_layer_median"),
-        _over,
+    "smallest / median curvature": (
+        over("hvp_layer_min", "hvp_layer_median"),
         "HVP norms of the layers",
     ),
-    Curve(
-        "top eigenvalue / curvature",
-        "curvature",
-        ("lambda_max", "hvp_norm"),
-        _over,
-        "largest eigenvalue over the HVP norm",
-    ),
-    Curve(
-        "bottom / top eigenvalue",
-        "curvature",
-        ("lambda_min", "lambda_max"),
-        lambda a, b: _signed(np.divide(a, b, out=np.zeros_like(a), where=b != 0)),
+    "top eigenvalue / curvature": (_R["curvature:largest"], "largest eigenvalue over the HVP norm"),
+    "bottom / top eigenvalue": (
+        _as("signed", "curvature:smallest"),
         "smallest over largest eigenvalue",
     ),
-    Curve(
-        "trace / top eigenvalue",
-        "curvature",
-        ("hessian_trace", "lambda_max"),
-        lambda a, b: _signed(np.divide(a, b, out=np.zeros_like(a), where=b != 0)),
+    "trace / top eigenvalue": (
+        _as("signed", "curvature:trace"),
         "trace of the Hessian over its largest eigenvalue",
     ),
-    Curve("rho", "stability", ("rho",), _signed, "step sharpness; above 1 the step overshoots"),
-    Curve("chi", "stability", ("chi",), _log, "step over critical step; above 1 it overshoots"),
-    Curve("kappa", "stability", ("kappa",), _signed, "top eigenvalue over its limit"),
-    Curve("progress", "stability", ("progress",), _signed, "change of the loss over its slope"),
-    Curve("update cosine", "stability", ("update_cosine",), _same, "between update and -gradient"),
-    Curve(
-        "update / top curvature",
-        "stability",
-        ("update_curvature", "lambda_max"),
-        lambda a, b: _signed(np.divide(a, b, out=np.zeros_like(a), where=b != 0)),
+    "rho": (_as("signed", "curvature:rho"), "step sharpness; above 1 the step overshoots"),
+    "chi": (_R["curvature:chi"], "step over critical step; above 1 it overshoots"),
+    "kappa": (_as("signed", "curvature:kappa"), "top eigenvalue over its limit"),
+    "progress": (_as("signed", "update:progress"), "change of the loss over its slope"),
+    "update cosine": (_R["update:cosine"], "between update and -gradient"),
+    "update / top curvature": (
+        _as("signed", "curvature:along_update"),
         "curvature along the update over the largest eigenvalue",
     ),
-    Curve("gradient signal", "stability", ("grad_snr",), _log, "|g|^2 over its variance"),
-)
+    "gradient signal": (_R["gradient:signal"], "|g|^2 over its variance"),
+}
 
-CURVES: Mapping[str, Curve] = MappingProxyType({c.name: c for c in _LIST})
+CURVES: Mapping[str, Curve] = MappingProxyType(
+    {
+        name: Curve(name, _group(name, ratio), ratio, title)
+        for name, (ratio, title) in _TABLE.items()
+    }
+)
 """The curves by name."""
 
-CHANNELS = tuple(dict.fromkeys(c for curve in _LIST for c in curve.channels))
+CHANNELS = tuple(dict.fromkeys(c for curve in CURVES.values() for c in curve.channels))
 """Channels that the curves read."""
 
-GROUPS = tuple(dict.fromkeys(curve.group for curve in _LIST))
+GROUPS = tuple(dict.fromkeys(curve.group for curve in CURVES.values()))
 """Groups of channels, which a tool records or leaves out together."""

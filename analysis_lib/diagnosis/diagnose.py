@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis_lib.diagnosis.calibration import HEALTHY
+from analysis_lib.diagnosis.calibration import HEALTHY, prior_of
 from analysis_lib.diagnosis.curves import CURVES, GROUPS
 from analysis_lib.diagnosis.features import curves_of
 from analysis_lib.diagnosis.instability import Instability, instability
@@ -83,6 +83,7 @@ def diagnose(
         raise InputError(f"alpha is {alpha!r}; expected a number between 0 and 1")
     epochs, layers = read_trace(trace, layers)
     model = load_model() if model is None else model
+    prior_of(model.classes, prior)  # a wrong one is refused even where no cause is named
     _, epoch, values, broken = curves_of(epochs.assign(run_id="trace"))
     risk = instability(epochs, layers)
     last = int(epoch.max())
@@ -144,7 +145,9 @@ def _no_neighbours(model: DiagnosisModel) -> pd.DataFrame:
     return model.reference.runs.head(0).assign(distance=0.0)
 
 
-def _missing(epochs, known: np.ndarray, broken: bool, model: DiagnosisModel) -> pd.DataFrame:
+def _missing(
+    epochs: pd.DataFrame, known: np.ndarray, broken: bool, model: DiagnosisModel
+) -> pd.DataFrame:
     scores = {row["case"]: row["all_classes"] for row in model.about["scores"]}
     full = scores[f"window {USUAL}"]
     rows = []

@@ -3,13 +3,17 @@
 import numpy as np
 import pandas as pd
 
-from analysis_lib.diagnosis.curves import CHANNELS, CURVES
+from analysis_lib.diagnosis.curves import CHANNELS, CURVES, STAND_IN
+from analysis_lib.features.trend import slope
 from analysis_lib.features.values import make_cube
 
 __all__ = ["SUMMARIES", "curve_table", "curves_of", "feature_names", "summarise_curves"]
 
 MOST = 9.0
 """Curves are clipped to plus and minus this."""
+
+TINY = 1e-30
+"""Smaller sizes count as this one in a logarithm: what is as good as 0 has no ratio."""
 
 SUMMARIES = ("init", "last", "slope", "swing")
 """What a curve is reduced to over a window."""
@@ -46,17 +50,30 @@ def curves_of(epochs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     given = epochs.reindex(columns=["run_id", "epoch", *CHANNELS])
     cube = make_cube(given, CHANNELS, window=None)
     at = {c: cube.values[:, :, i] for i, c in enumerate(CHANNELS)}
+    finite = {c: np.where(np.isfinite(x), x, np.nan) for c, x in at.items()}
+    start = _starts(finite)
     values = np.full((*cube.epoch.shape, len(CURVES)), np.nan)
-    with np.errstate(all="ignore"):
-        for j, curve in enumerate(CURVES.values()):
-            read = [np.where(np.isfinite(at[c]), at[c], np.nan) for c in curve.channels]
-            values[:, :, j] = np.clip(curve.compute(*read), -MOST, MOST)
-            if not curve.at_init:
-                values[:, :, j] = np.where(cube.epoch < 0, np.nan, values[:, :, j])
+    for j, curve in enumerate(CURVES.values()):
+        values[:, :, j] = np.clip(curve.ratio.series(finite, start, floor=TINY), -MOST, MOST)
+        if not curve.at_init:
+            values[:, :, j] = np.where(cube.epoch < 0, np.nan, values[:, :, j])
     losses = np.stack([at[c] for c in ("train_loss", "valid_loss", "probe_loss")])
     known = np.isfinite(losses).any(axis=2, keepdims=True) | np.isinf(losses)
     broken = ((~np.isfinite(losses) & known).any(axis=0)) & cube.visible & (cube.epoch >= 0)
     return cube.run_ids, cube.epoch, values, broken
+
+
+def _starts(channels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What growth is counted from, as columns: the first value of every run that is not missing."""
+    first = {
+        c: np.take_along_axis(x, np.isfinite(x).argmax(axis=1)[:, None], axis=1)
+        for c, x in channels.items()
+    }
+    found = dict(first)
+    for name, other in STAND_IN.items():
+        none_yet = np.isnan(channels[name][:, :1]) & np.isfinite(first[other])
+        found[name] = np.where(none_yet, first[other], first[name])
+    return found
 
 
 def curve_table(epochs: pd.DataFrame) -> pd.DataFrame:
@@ -100,19 +117,14 @@ def summarise_curves(
     later = seen & (epoch >= 0)[:, :, None]
     start = np.where((epoch == -1)[:, :, None] & seen, values, 0).sum(axis=1)
     start = np.where(((epoch == -1)[:, :, None] & seen).any(axis=1), start, np.nan)
-    count = later.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        time = np.where(later, epoch[:, :, None], 0.0)
-        time = np.where(later, time - (time.sum(axis=1) / np.maximum(count, 1))[:, None], 0)
-        spread = np.square(time).sum(axis=1)
-        slope = np.where(later, time * values, 0).sum(axis=1) / np.where(spread, spread, np.nan)
     reach = np.where(seen, np.arange(values.shape[1])[None, :, None], -1).max(axis=1)
     last = np.take_along_axis(values, np.maximum(reach, 0)[:, None], axis=1)[:, 0]
     last = np.where(reach >= 0, last, np.nan)
+    trend = slope(values, epoch[:, :, None], later, alone=np.nan)
     bend = np.abs(np.diff(np.where(seen, values, np.nan), n=2, axis=1))
     number = np.isfinite(bend).sum(axis=1)
     swing = np.nansum(bend, axis=1) / np.where(number, number, np.nan)
-    parts = dict(zip(SUMMARIES, (start, last, slope, swing), strict=True))
+    parts = dict(zip(SUMMARIES, (start, last, trend, swing), strict=True))
     columns = [
         parts[what][:, j]
         for j, curve in enumerate(CURVES.values())

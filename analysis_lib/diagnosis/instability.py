@@ -52,8 +52,7 @@ class Instability:
         numbers = ", ".join(
             f"{c} {row[c].iloc[0]:.3g}" for c in ("chi", "rho") if len(row) and row[c].notna().any()
         )
-        at = {None: ""}.get(self.epoch, "before training" if self.epoch == -1 else "")
-        at = at or ("" if self.epoch is None else f"at epoch {self.epoch}")
+        at = "before training" if self.epoch == -1 else f"at epoch {self.epoch}"
         text = {
             "unknown": "unknown: the trace has neither chi nor rho",
             "low": "low: no step would overshoot",
@@ -141,7 +140,9 @@ def _exploded(epochs: pd.DataFrame) -> int | None:
     return int(found.iloc[0]) if len(found) else None
 
 
-def _driver(layers, table, epoch) -> tuple[str | None, float, pd.DataFrame]:
+def _driver(
+    layers: pd.DataFrame | None, table: pd.DataFrame, epoch: int | None
+) -> tuple[str | None, float, pd.DataFrame]:
     none = pd.DataFrame(columns=["layer", "rho", "share"])
     if layers is None or epoch is None or "rho" not in layers:
         return None, float("nan"), none

@@ -68,8 +68,8 @@ class DiagnosisModel:
     reference : Reference
     about : dict
         What the model was made from and how it was judged: ``corpus`` (the manifest's seal),
-        ``programs``, ``runs``, and tables (lists of rows) ``scores``, ``by_class``, ``channels``,
-        ``reliability``, ``instability``.
+        ``programs``, ``runs``, ``held_out_groups``, and tables (lists of rows) ``scores``,
+        ``by_class``, ``reliability``, ``abstention``, ``instability`` and ``check``.
     """
 
     classes: tuple[str, ...]
@@ -123,7 +123,7 @@ class DiagnosisModel:
             "text": np.frombuffer(json.dumps(text, sort_keys=True).encode(), dtype=np.uint8),
         }
         file = io.BytesIO()
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
         return file.getvalue()
 
     def save(self, path: str | Path) -> Path:

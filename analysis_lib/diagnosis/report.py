@@ -6,11 +6,15 @@ import json
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from analysis_lib.diagnosis.instability import Instability
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Diagnosis"]
 
@@ -140,7 +144,7 @@ class Diagnosis:
                 parts.append(f"<p>{escape(content)}</p>")
         return "\n".join(parts)
 
-    def plot(self, *, count: int = SHOWN):
+    def plot(self, *, count: int = SHOWN) -> "Figure":
         """Return a figure of the most unusual curves over the ranges of healthy runs.
 
         Parameters

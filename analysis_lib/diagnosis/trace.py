@@ -1,5 +1,6 @@
 """Read a trace, whoever recorded it, and say what is wrong with one that cannot be read."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ WANTED = (
     "a trace is a table with one row per snapshot: 'epoch' (-1 is the state before training) and "
     "channels such as train_loss, grad_norm, weight_norm; analysis_lib.Monitor records one"
 )
+
+NOTHING = ("", "nan", "none", "null", "na")
+"""Texts that stand for a missing value."""
 
 
 def read_trace(trace: Any, layers: Any = None) -> tuple[pd.DataFrame, pd.DataFrame | None]:
@@ -48,11 +52,10 @@ def read_trace(trace: Any, layers: Any = None) -> tuple[pd.DataFrame, pd.DataFra
     >>> epochs["epoch"].tolist(), epochs["train_loss"].tolist(), layers
     ([-1, 0], [2.0, 1.0], None)
     """
-    if layers is None and not isinstance(trace, pd.DataFrame):
-        layers = getattr(trace, "layers", None)
-    for name in ("trace", "epochs"):
-        if isinstance(getattr(trace, name, None), pd.DataFrame) and not _is_table(trace):
-            trace = getattr(trace, name)
+    if not isinstance(trace, pd.DataFrame):
+        layers = getattr(trace, "layers", None) if layers is None else layers
+        own = (getattr(trace, name, None) for name in ("trace", "epochs"))
+        trace = next((table for table in own if isinstance(table, pd.DataFrame)), trace)
     table = _numbers(_table(trace, "trace"), CHANNELS, "trace")
     if table["epoch"].duplicated().any():
         twice = table.loc[table["epoch"].duplicated(), "epoch"].iloc[0]
@@ -81,18 +84,18 @@ def read_layers(layers: Any) -> pd.DataFrame | None:
     return found
 
 
-def _is_table(given: Any) -> bool:
-    return isinstance(given, pd.DataFrame)
-
-
 def _table(given: Any, what: str) -> pd.DataFrame:
     if isinstance(given, pd.DataFrame):
         return given
     if not isinstance(given, str | Path):
         raise InputError(f"the {what} is a {type(given).__name__}; {WANTED}")
     path = Path(given)
-    if not path.is_file():
-        raise InputError(f"there is no file {path}; expected a {what} as CSV or Parquet")
+    try:
+        found = path.is_file()
+    except OSError:  # a name that no file can have
+        found = False
+    if not found:
+        raise InputError(f"there is no file {str(path)[:200]}; expected a {what} as CSV or Parquet")
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
@@ -103,34 +106,28 @@ def _table(given: Any, what: str) -> pd.DataFrame:
         ) from None
 
 
-def _numbers(table: pd.DataFrame, known, what: str, keep: tuple = ()) -> pd.DataFrame:
+def _numbers(
+    table: pd.DataFrame, known: Iterable[str], what: str, keep: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    if table.columns.nlevels > 1 or not table.columns.is_unique:
+        raise InputError(
+            f"the {what} has two columns of the same name, or names of several levels; "
+            "give every column one name of its own"
+        )
     if "epoch" not in table:
         have = ", ".join(map(str, list(table)[:8])) or "no columns"
         raise InputError(f"the {what} has no column 'epoch' (it has {have}); {WANTED}")
     if table.empty:
         raise InputError(f"the {what} has no rows; {WANTED}")
-    if "run_id" in table and table["run_id"].nunique() > 1:
+    runs = table["run_id"].astype(str).nunique() if "run_id" in table else 1
+    if runs > 1:
         raise InputError(
-            f"the {what} holds {table['run_id'].nunique()} runs; pass one, such as "
-            "trace[trace.run_id == ...]"
+            f"the {what} holds {runs} runs; pass one, such as trace[trace.run_id == ...]"
         )
-    if not table.columns.is_unique:
-        raise InputError(f"the {what} has two columns of the same name; drop one")
     columns = [c for c in known if c in table]
     if not columns:
         raise InputError(f"the {what} has none of the known channels{_hint(table, known)}")
-    found = {}
-    for name in ("epoch", *columns):
-        if pd.api.types.is_complex_dtype(table[name]):
-            raise InputError(f"column '{name}' of the {what} holds complex numbers")
-        number = pd.to_numeric(table[name], errors="coerce")
-        wrong = number.isna() & table[name].notna() & ~table[name].map(_is_nan_text)
-        if wrong.any():
-            raise InputError(
-                f"column '{name}' of the {what} holds {table.loc[wrong, name].iloc[0]!r}; "
-                "expected numbers"
-            )
-        found[name] = number.to_numpy(dtype=float, na_value=np.nan)
+    found = {name: _column(table[name], what) for name in ("epoch", *columns)}
     epoch = found.pop("epoch")
     if not np.isfinite(epoch).all() or (epoch != np.round(epoch)).any() or (epoch < -1).any():
         raise InputError(
@@ -145,11 +142,28 @@ def _numbers(table: pd.DataFrame, known, what: str, keep: tuple = ()) -> pd.Data
     return result.sort_values("epoch", kind="stable").reset_index(drop=True)
 
 
-def _is_nan_text(value: object) -> bool:
-    return isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null", "na")
+def _column(column: pd.Series, what: str) -> np.ndarray:
+    """Values as numbers; texts, tensors and decimals are read one by one."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
+        return np.asarray(column.astype("float64"))
+    found = np.full(len(column), np.nan)
+    for i, value in enumerate(column):
+        try:
+            found[i] = _number(value)
+        except Exception:  # each type has its own exceptions
+            raise InputError(
+                f"column '{column.name}' of the {what} holds {str(value)[:60]!r}; expected numbers"
+            ) from None
+    return found
 
 
-def _hint(table: pd.DataFrame, known) -> str:
+def _number(value: Any) -> float:
+    if value is None or value is pd.NA or str(value).strip().lower() in NOTHING:
+        return float("nan")
+    return float(value.item() if hasattr(value, "item") else value)
+
+
+def _hint(table: pd.DataFrame, known: Iterable[str]) -> str:
     pairs = []
     for column in map(str, table):
         close = get_close_matches(column.lower().replace("val_", "valid_"), known, 1, 0.6)

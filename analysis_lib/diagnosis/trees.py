@@ -1,6 +1,8 @@
 """Boosted trees as plain arrays, which predict what scikit-learn's would."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +44,7 @@ class Trees:
     baseline: np.ndarray
 
     @classmethod
-    def of(cls, boosting) -> "Trees":
+    def of(cls, boosting: Any) -> "Trees":
         """Copy a fitted ``HistGradientBoostingClassifier`` of several classes.
 
         Raises
@@ -72,7 +74,7 @@ class Trees:
         )
 
     @classmethod
-    def from_arrays(cls, arrays) -> "Trees":
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Trees":
         """Take the attributes out of a mapping of names to arrays."""
         return cls(**{f.name: arrays[f.name] for f in fields(cls)})
 

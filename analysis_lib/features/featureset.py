@@ -39,6 +39,15 @@ class FeatureSet:
     ------
     InputError
         If a channel is a ``meta_`` column or says which run or program it is.
+
+    Examples
+    --------
+    >>> first = FeatureSet(
+    ...     "first", ("train_loss",), lambda cube: {"loss": cube.values[:, 0, 0]}, "before training"
+    ... )
+    >>> epochs = pd.DataFrame({"run_id": ["a", "a"], "epoch": [-1, 0], "train_loss": [2.0, 1.0]})
+    >>> extract(epochs, first, window=1)["loss"].to_dict()
+    {'a': 2.0}
     """
 
     name: str
@@ -117,7 +126,13 @@ FEATURE_SETS: Mapping[str, FeatureSet] = MappingProxyType(
 
 
 def get_feature_set(name: str) -> FeatureSet:
-    """Return a registered feature set; an unknown name is an InputError."""
+    """Return a registered feature set; an unknown name is an InputError.
+
+    Examples
+    --------
+    >>> "train_loss" in get_feature_set("deepfd").channels
+    True
+    """
     if name not in FEATURE_SETS:
         raise unknown("feature set", name, FEATURE_SETS)
     return FEATURE_SETS[name]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis_lib.channels import CHANNELS as RECORDED
+from analysis_lib.channels import GROUPS as BY_GROUP
 from analysis_lib.diagnosis.curves import CHANNELS, CURVES, GROUPS
 from analysis_lib.diagnosis.features import (
     SUMMARIES,
@@ -13,6 +14,7 @@ from analysis_lib.diagnosis.features import (
     feature_names,
     summarise_curves,
 )
+from analysis_lib.features.ratios import RATIOS
 
 LOSS = ("loss", "loss/weight", "loss/weight^2")
 
@@ -28,6 +30,31 @@ def test_every_channel_is_recorded_and_every_group_is_known():
     assert set(CHANNELS) <= set(RECORDED)
     assert set(GROUPS) == {c.group for c in CURVES.values()}
     assert not any(c.startswith("meta_") for c in CHANNELS)
+
+
+def test_no_curve_defines_again_what_the_features_have():
+    shared = [curve for curve in CURVES.values() if curve.ratio in RATIOS.values()]
+    assert len(shared) > 30
+    for curve in shared:
+        assert any(curve.ratio is ratio for ratio in RATIOS.values()), curve.name
+    assert len({curve.ratio for curve in CURVES.values()}) == len(CURVES)
+
+
+def test_curves_of_training_steps_and_the_train_loss_do_not_exist_before_training():
+    late = {name for name, curve in CURVES.items() if not curve.at_init}
+    assert late == {"train loss"} | {n for n, c in CURVES.items() if c.group == "optimizer"}
+
+
+def test_the_group_is_that_of_the_first_channel_but_for_the_probe_loss():
+    """Who does not measure the gradient of the probe batch has no probe loss."""
+    other = [n for n, c in CURVES.items() if c.ratio.above[0] not in BY_GROUP[c.group]]
+    assert other == ["probe loss"] and CURVES["probe loss"].group == "gradient"
+
+
+def test_a_run_that_hardly_has_a_gradient_has_no_ratio_of_gradients():
+    first, last = [1e-3, 1e-40, 0.0], [1e-3, 1e-36, 1e-3]
+    trace = pd.DataFrame({"epoch": [-1, 0, 1], "grad_norm_first": first, "grad_norm_last": last})
+    assert curve_table(trace)["first / last gradient"].tolist() == [0, 0, -9]
 
 
 def test_growth_and_ratio_in_decades():

@@ -1,14 +1,17 @@
 """Traces of all kinds through the shipped model: what comes out, and that something does."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
-from analysis_lib import InputError, diagnose, load_corpus
+from analysis_lib import ROOT, InputError, diagnose, load_corpus
 from analysis_lib.channels import CHANNELS
 from analysis_lib.cli import main
 from analysis_lib.diagnosis import Diagnosis, load_model
@@ -165,8 +168,9 @@ def test_the_prior_moves_the_verdict_one_way(traces):
 
 @pytest.mark.parametrize("option", [{"alpha": 0}, {"alpha": 1.5}, {"alpha": "x"}, {"prior": 1}])
 def test_options_out_of_range_are_refused(healthy, option):
-    with pytest.raises(InputError):
-        diagnose(healthy, **option)
+    for trace in (healthy, healthy[healthy["epoch"] < 0]):
+        with pytest.raises(InputError):
+            diagnose(trace, **option)
 
 
 def test_pages_hold_what_the_tables_say_and_nothing_from_outside(traces, tmp_path):
@@ -219,6 +223,22 @@ def test_the_command_says_and_writes_the_same(traces, tmp_path, capsys):
     assert shown == f"{expected}\n"
     assert (tmp_path / "a.json").read_text() == expected.to_json()
     assert "<img" in (tmp_path / "a.html").read_text()
+
+
+def test_the_command_works_in_another_folder(healthy, tmp_path):
+    healthy.to_csv(tmp_path / "trace.csv", index=False)
+    command = [sys.executable, "-m", "analysis_lib", "diagnose", "trace.csv", "--json", "a.json"]
+    place = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": place},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{diagnose(tmp_path / 'trace.csv')}\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.json", "trace.csv"]
 
 
 @pytest.mark.parametrize(

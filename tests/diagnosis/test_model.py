@@ -8,7 +8,8 @@ import pytest
 
 from analysis_lib import InputError, load_corpus
 from analysis_lib.corpus.load import DEFAULT, read_manifest
-from analysis_lib.diagnosis import build, load_model
+from analysis_lib.diagnosis import build_model, load_model, training
+from analysis_lib.diagnosis.candidates import boosting
 from analysis_lib.diagnosis.curves import CHANNELS, CURVES
 from analysis_lib.diagnosis.features import curves_of
 from analysis_lib.diagnosis.model import EPOCHS, SHIPPED, USUAL, DiagnosisModel, align
@@ -81,35 +82,33 @@ def test_what_it_says_of_itself_is_plausible(model):
 
 @pytest.fixture(scope="module")
 def made(small):
-    return build.build_model(small, make=build._boosting(2, 0.3, bins=4), folds=2)
+    return build_model(small, make=boosting(2, 0.3, bins=4), folds=2)
 
 
 def test_the_same_corpus_makes_the_same_bytes(small, made):
-    again = build.build_model(small, make=build._boosting(2, 0.3, bins=4), folds=2)
+    again = build_model(small, make=boosting(2, 0.3, bins=4), folds=2)
     assert again.to_bytes() == made.to_bytes()
 
 
 def test_saved_and_loaded_it_predicts_the_same(small, made, tmp_path):
     again = load_model(made.save(tmp_path / "deep" / "model.npz"))
-    traces = build.read_traces(small)
+    traces = training.read_traces(small)
     inputs = traces.values, traces.broken
     np.testing.assert_array_equal(again.predict(*inputs, window=3), made.predict(*inputs, window=3))
     assert again.about == made.about
 
 
 def test_held_out_scores_never_see_the_program(small, monkeypatch):
-    traces, seen = build.read_traces(small), []
+    traces, seen = training.read_traces(small), []
 
     def watched(make, traces, rows, seed):
         seen.append(set(traces.program[rows]))
         return fit(make, traces, rows, seed)
 
-    fit = build._fit
-    monkeypatch.setattr(build, "_fit", watched)
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", watched)
     cases = {"window 3": (3, ())}
-    scores, fold = build.held_out_scores(
-        traces, cases, make=build._boosting(2, 0.3, bins=4), folds=4
-    )
+    scores, fold = training.held_out_scores(traces, cases, make=boosting(2, 0.3, bins=4), folds=4)
     assert len(seen) == 4 == len(np.unique(fold))
     for k, trained in enumerate(seen):
         assert trained.isdisjoint(traces.program[fold == k]) and len(trained) == 3
@@ -117,23 +116,23 @@ def test_held_out_scores_never_see_the_program(small, monkeypatch):
 
 
 def test_training_rows_are_masked_by_whole_groups(small):
-    traces = build.read_traces(small)
+    traces = training.read_traces(small)
     rows = np.arange(len(traces.runs))
-    x, y, weight = build.training_table(traces, rows)
-    assert len(x) == len(y) == len(weight) == build.COPIES * len(rows)
-    groups = build._feature_groups()
+    x, y, weight = training.training_table(traces, rows)
+    assert len(x) == len(y) == len(weight) == training.COPIES * len(rows)
+    groups = training.feature_groups()
     full = np.isfinite(traces.features(5)).any(axis=0)
     gone = np.array(
         [np.isnan(x[:, (groups == g) & full]).all(axis=1) for g in np.unique(groups) if g]
     )
-    assert gone.any(axis=0).mean() == pytest.approx(build.MASKED, abs=0.1)
+    assert gone.any(axis=0).mean() == pytest.approx(training.MASKED, abs=0.1)
     by_class = pd.Series(weight).groupby(y).sum()
     assert by_class.std() / by_class.mean() < 0.1
 
 
 def test_masks_reach_whole_groups_and_nothing_else(small):
-    traces = build.read_traces(small)
-    groups = build._feature_groups()
+    traces = training.read_traces(small)
+    groups = training.feature_groups()
     full, masked = traces.features(5), traces.features(5, without=["curvature"])
     assert np.isnan(masked[:, groups == "curvature"]).all()
     np.testing.assert_array_equal(masked[:, groups != "curvature"], full[:, groups != "curvature"])
@@ -177,7 +176,7 @@ def test_other_features_are_refused(model, tmp_path, monkeypatch):
 def test_a_corpus_with_short_runs_is_refused(small):
     short = type(small)(small.runs, small.epochs[small.epochs["epoch"] < 6], pd.DataFrame())
     with pytest.raises(InputError, match="snapshots"):
-        build.read_traces(short)
+        training.read_traces(short)
 
 
 def test_a_model_is_a_model(model):

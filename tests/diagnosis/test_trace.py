@@ -1,8 +1,11 @@
 """Reading traces: what is accepted, and what every hostile one is told."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from analysis_lib.diagnosis.trace import read_layers, read_trace
 from analysis_lib.errors import InputError
@@ -49,6 +52,32 @@ def test_infinities_and_missing_values_stay():
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        ["2", "1.0"],
+        [Decimal("2"), Decimal("1")],
+        [torch.tensor(2.0), torch.tensor(1.0, requires_grad=True)],
+        [np.array(2.0), np.float32(1)],
+        pd.Categorical([2, 1]),
+        pd.arrays.SparseArray([2.0, 1.0]),
+        pd.array([2, 1], dtype="Int64"),
+    ],
+    ids=lambda values: type(values[0]).__name__,
+)
+def test_numbers_of_any_kind_are_read(values):
+    found = read_trace(
+        GOOD.assign(train_loss=pd.Series(values, dtype=getattr(values, "dtype", object)))
+    )
+    pd.testing.assert_frame_equal(found[0], read_trace(GOOD)[0])
+
+
+@pytest.mark.parametrize("none", [None, pd.NA, np.nan, "", " NaN", "null"])
+def test_a_missing_value_may_be_written_in_many_ways(none):
+    found = read_trace(GOOD.assign(train_loss=pd.Series([none, 1.0], dtype=object)))[0]
+    assert np.isnan(found["train_loss"][0]) and found["train_loss"][1] == 1
+
+
+@pytest.mark.parametrize(
     ("trace", "what"),
     [
         (None, "NoneType"),
@@ -66,11 +95,20 @@ def test_infinities_and_missing_values_stay():
         (GOOD.assign(epoch=[0, np.inf]), "-1, 0, 1"),
         (GOOD.assign(epoch=[0, 1e15]), "expected epochs"),
         (GOOD.assign(train_loss=["low", "lower"]), "'low'"),
-        (GOOD.assign(train_loss=[1j, 2j]), "complex"),
+        (GOOD.assign(train_loss=[1j, 2j]), "'1j'; expected numbers"),
+        (GOOD.assign(train_loss=pd.Series([1j, 2.0], dtype=object)), "'1j'; expected numbers"),
+        (GOOD.assign(train_loss=pd.Series([[1.0], [2.0]])), "expected numbers"),
+        (GOOD.assign(train_loss=pd.Series([10**400, 1], dtype=object)), "expected numbers"),
+        (GOOD.assign(train_loss=pd.to_datetime(["2020-01-01"] * 2)), "expected numbers"),
+        (GOOD.assign(epoch=pd.to_datetime(["2020-01-01", "2020-01-02"])), "expected numbers"),
         (GOOD.assign(run_id=["a", "b"]), "holds 2 runs"),
+        (GOOD.assign(run_id=pd.Series([["a"], ["b"]])), "holds 2 runs"),
         (pd.concat([GOOD, GOOD["train_loss"]], axis=1), "same name"),
+        (pd.concat([GOOD.assign(run_id="a")] * 2, axis=1), "same name"),
+        (pd.concat({"a": GOOD}, axis=1), "several levels"),
+        ("x" * 5000, "no file"),
     ],
-    ids=str,
+    ids=lambda given: given[:20] if isinstance(given, str) else "",
 )
 def test_every_wrong_trace_is_told_what_is_wrong(trace, what):
     with pytest.raises(InputError, match=what):
@@ -81,8 +119,14 @@ def test_files_that_are_no_tables(tmp_path):
     for name in ("broken.parquet", "broken.csv"):
         path = tmp_path / name
         path.write_bytes(b"\x00\xff\xfe" * 50)
-        with pytest.raises(InputError):
+        with pytest.raises(InputError, match=f"{name} cannot be read as a table"):
             read_trace(path)
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        read_trace(tmp_path / "empty.csv")
+    (tmp_path / "semicolons.csv").write_text("epoch;train_loss\n0;1\n")
+    with pytest.raises(InputError, match="it has epoch;train_loss"):
+        read_trace(tmp_path / "semicolons.csv")
     with pytest.raises(InputError, match="no file"):
         read_trace(tmp_path)
 
@@ -94,6 +138,11 @@ def test_files_that_are_no_tables(tmp_path):
         (PARTS.assign(layer="a"), "twice"),
         (PARTS.drop(columns="epoch"), "no column 'epoch'"),
         (PARTS[["epoch", "layer"]], "none of the known"),
+        (PARTS.assign(rho="x"), "'x'; expected numbers"),
+        (PARTS.assign(run_id=["a", "b"]), "holds 2 runs"),
+        (PARTS.assign(epoch=-3), "-1, 0, 1"),
+        (5, "table of layers is a int"),
+        ("nowhere.csv", "expected a table of layers"),
     ],
 )
 def test_wrong_layers_are_named(layers, what):

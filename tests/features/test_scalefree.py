@@ -4,8 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis_lib import load_corpus
 from analysis_lib.features import extract
-from analysis_lib.features.scalefree import CHANNELS, MISSING, RATIOS, STEPS, log_ratio
+from analysis_lib.features.scalefree import (
+    CHANNELS,
+    CURVATURE_CHANNELS,
+    LIMIT,
+    LIMITS,
+    MISSING,
+    RATIOS,
+    STEPS,
+    log_ratio,
+)
 
 
 def trace(**channels) -> pd.DataFrame:
@@ -40,6 +50,46 @@ def test_step_ratios_have_no_init():
     found = features()
     assert STEPS <= set(RATIOS)
     assert not any(f"{name}:init" in found for name in STEPS)
+    expected = (
+        "to_weight epoch_to_weight epoch_to_step to_gradient clip_share first_moment "
+        "second_moment no_first_moment no_second_moment"
+    ).split()
+    assert {name for name in STEPS if name.startswith("update:")} == {
+        f"update:{name}" for name in expected
+    }
+
+
+def test_channels_are_those_that_are_read():
+    assert len(set(CHANNELS)) == len(CHANNELS) and set(CURVATURE_CHANNELS) <= set(CHANNELS)
+    assert {"next_loss", "valid_metric", "act_mean", "update_cosine"} <= set(CHANNELS)
+    assert {"rho", "chi", "kappa", "grad_norm"} <= set(CURVATURE_CHANNELS)
+
+
+def test_ratios_end_at_their_limits():
+    found = features(train_loss=[1.0, 1e20, 1e-20, 1.0], progress=-50.0, act_mean=1e9, act_std=0.0)
+    assert found["loss:train_to_init:mean"] == pytest.approx((LIMIT - LIMIT + 0) / 3)
+    assert found["update:progress:last"] == -LIMITS["update:progress"]
+    assert found["activation:bias:last"] == found["sane:activation_mean:last"] == 10
+    assert set(LIMITS) <= set(RATIOS)
+
+
+@pytest.mark.parametrize(
+    ("name", "window", "expected"),
+    [
+        ("scalefree", 0, (24.05876384928044, 55)),
+        ("scalefree", 1, (-24.192412398707383, 301)),
+        ("scalefree", 5, (-25.199130322866925, 301)),
+        ("dimensionless", 0, (0.8038283822357444, 16)),
+        ("dimensionless", 1, (-9.60927851460762, 67)),
+        ("dimensionless", 5, (-9.228367471616636, 67)),
+    ],
+)
+def test_features_of_a_shipped_program_are_what_they_were(name, window, expected):
+    """Results of the chapters were computed with these; who changes a ratio makes them anew."""
+    table = extract(load_corpus(programs=["snn_wine"]), name, window=window)
+    weight = np.cos(np.arange(table.shape[1]))
+    found = (np.abs(table.to_numpy()).mean(axis=0) * weight).sum(), table.shape[1]
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 def unit_of(channel: str) -> tuple[int, int]:
