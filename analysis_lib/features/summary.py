@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from analysis_lib.features.trend import mean, slope
 from analysis_lib.features.values import (
     BOUNDED,
     LARGEST,
@@ -54,8 +55,8 @@ def summarise(cube: Cube, *, initial: tuple[str, ...]) -> dict[str, np.ndarray]:
             continue
         shown = cube.visible if channel in initial else later
         table[f"{channel}_last"] = level[rows, last]
-        table[f"{channel}_mean"] = _mean(level, shown)
-        table[f"{channel}_slope"] = _slope(level, cube.epoch, shown)
+        table[f"{channel}_mean"] = np.nan_to_num(mean(level, shown))
+        table[f"{channel}_slope"] = slope(level, cube.epoch, shown)
     table["nonfinite_init"] = nonfinite[:, 0].astype(float)
     if later.any():
         table["nonfinite_share"] = nonfinite.sum(axis=1) / cube.visible.sum(axis=1)
@@ -68,15 +69,3 @@ def _levels(cube: Cube) -> np.ndarray:
     values = clip(cube.values, missing=np.where(optional, 0.0, LARGEST))
     values = np.where(cube.visible[:, :, None], values, 0.0)
     return np.where(bounded, np.clip(values, 0.0, 1.0), signed_log10(values))
-
-
-def _mean(level: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    return np.where(shown, level, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
-
-
-def _slope(level: np.ndarray, epoch: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    time = np.where(shown, epoch, 0).astype(float)
-    time = np.where(shown, time - _mean(time, shown)[:, None], 0)
-    spread = (time**2).sum(axis=1)
-    slope = (time * level).sum(axis=1) / np.where(spread > 0, spread, 1)
-    return np.where(spread > 0, slope, 0)
