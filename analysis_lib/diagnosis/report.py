@@ -62,6 +62,15 @@ class Diagnosis:
         epoch and the scale-free curves of the run.
     bands : DataFrame
         curve, epoch, low, median, high of healthy runs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from analysis_lib import diagnose
+    >>> trace = {"epoch": [-1, 0, 1], "train_loss": [2.0, 1.0, 0.5], "valid_loss": 1.0}
+    >>> diagnosis = diagnose(pd.DataFrame(trace))
+    >>> diagnosis.abstained, round(float(diagnosis.causes["confidence"].sum()), 6)
+    (True, 1.0)
     """
 
     healthy: float
@@ -137,7 +146,7 @@ class Diagnosis:
     def _repr_html_(self) -> str:
         parts = [f"<p><b>{escape(self.verdict)}</b></p>"]
         for title, content in self._sections():
-            parts.append(f"<h4>{escape(title)}</h4>")
+            parts.append(f"<p><strong>{escape(title)}</strong></p>")
             if isinstance(content, pd.DataFrame):
                 parts.append(content.to_html(index=False, float_format=_number, border=0))
             else:

@@ -9,18 +9,19 @@ from contextlib import suppress
 from copy import deepcopy
 from inspect import isclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from analysis_lib.errors import InputError, unknown
 from analysis_lib.harness.findings import listed
+from analysis_lib.harness.tables import RunTable
 from analysis_lib.techniques import Technique
 from analysis_lib.techniques.default import make_default
 from analysis_lib.techniques.general import make_dummy, make_forest, make_logistic
@@ -37,11 +38,11 @@ EXPECTED = (
 )
 
 
-def _make_knn(random_state: int | None = None):
+def _make_knn(random_state: int | None = None) -> Pipeline:
     return make_pipeline(StandardScaler(), KNeighborsClassifier())
 
 
-def _make_tree(random_state: int | None = None):
+def _make_tree(random_state: int | None = None) -> DecisionTreeClassifier:
     return DecisionTreeClassifier(
         class_weight="balanced", min_samples_leaf=3, random_state=random_state
     )
@@ -73,7 +74,7 @@ class FiniteValues(TransformerMixin, BaseEstimator):
     [[1.0, 0.0], [3.0, 0.0], [2.0, 1.0], [3.0, 1.0]]
     """
 
-    def fit(self, x, y=None):
+    def fit(self, x: Any, y: Any = None) -> Self:
         """Take limits and medians from the training rows."""
         x = np.asarray(x, dtype=float)
         finite = np.isfinite(x)
@@ -85,7 +86,7 @@ class FiniteValues(TransformerMixin, BaseEstimator):
         self.gaps_ = ~finite.all(axis=0)
         return self
 
-    def transform(self, x):
+    def transform(self, x: Any) -> np.ndarray:
         """Return the replaced columns, then those that say where."""
         x = np.asarray(x, dtype=float)
         bad = ~np.isfinite(x[:, self.gaps_])
@@ -95,14 +96,14 @@ class FiniteValues(TransformerMixin, BaseEstimator):
         return np.column_stack([np.clip(x, -LARGEST, LARGEST), bad.astype(float)])
 
 
-def row_numbers(table) -> pd.DataFrame:
+def row_numbers(table: RunTable) -> pd.DataFrame:
     """Return the features by which a bound technique finds its rows."""
     return pd.DataFrame(
         {"row": np.arange(len(table.runs), dtype=float)}, index=table.features.index
     )
 
 
-def bind(technique: Any, table, *, random_state: int = 0) -> Technique:
+def bind(technique: Any, table: RunTable, *, random_state: int = 0) -> Technique:
     """Return a technique of the evaluation that works on :func:`row_numbers`.
 
     Parameters
@@ -127,6 +128,7 @@ def bind(technique: Any, table, *, random_state: int = 0) -> Technique:
     """
     if technique is None:
         technique = "DEFault"
+    make: Callable[[int], Any]
     if isinstance(technique, str):
         if technique not in ESTIMATORS:
             raise unknown("technique", technique, ESTIMATORS)
@@ -178,7 +180,7 @@ class _Rule:
         self.predict = function
 
 
-def _given(technique) -> tuple[str, Callable]:
+def _given(technique: Any) -> tuple[str, Callable]:
     if isclass(technique):
         try:
             technique = technique()
@@ -194,7 +196,7 @@ def _given(technique) -> tuple[str, Callable]:
         raise InputError(f"technique {name} has fit but no predict; {EXPECTED}")
     if callable(technique):
         return name, _Copied(_Rule(technique), name)
-    raise InputError(f"technique is a {name} without predict; {EXPECTED}")
+    raise InputError(f"technique is of type {name}, without predict; {EXPECTED}")
 
 
 class _Maker:
@@ -234,7 +236,7 @@ class _Bound:
             raise self._error("predict", x, error) from error
         return self._names(answers, len(x))
 
-    def _rows(self, rows) -> pd.DataFrame:
+    def _rows(self, rows: np.ndarray) -> pd.DataFrame:
         picked = self.features.iloc[np.asarray(rows)[:, 0].astype(int)]
         return picked.reset_index(drop=True)
 
@@ -250,7 +252,7 @@ class _Bound:
             f"(X was a DataFrame of {len(x):,} rows with the columns {listed(x.columns)}){hint}"
         )
 
-    def _names(self, answers, number: int) -> np.ndarray:
+    def _names(self, answers: Any, number: int) -> np.ndarray:
         if answers is None or isinstance(answers, (str, bytes)) or not hasattr(answers, "__len__"):
             raise InputError(
                 f"predict of technique {self.name} returned {type(answers).__name__}; {EXPECTED}"

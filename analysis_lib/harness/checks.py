@@ -191,8 +191,8 @@ def _mixes(runs: pd.DataFrame) -> list[Finding]:
     single = list(counts.index[(counts > 0).sum(axis=1) == 1])
     if single:
         what = f"{len(single)} of {counted(number, 'program')} with one class ({listed(single)})"
-        severity = "problem" if len(single) == number else None
-        findings.append(Finding("GAP007", what, severity=severity))
+        worst = "problem" if len(single) == number else None
+        findings.append(Finding("GAP007", what, severity=worst))
     absent = counts == 0
     if absent.any(axis=None):
         lacking = absent.sum()[lambda n: n > 0].sort_values(ascending=False)

@@ -1,6 +1,6 @@
 """Columns of a table of runs: found by name, read as names, read as numbers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from difflib import get_close_matches
 
 import numpy as np
@@ -12,7 +12,7 @@ from analysis_lib.harness.findings import Finding, counted, listed
 __all__ = ["feature_columns", "find_column", "names_of"]
 
 
-def find_column(frame: pd.DataFrame, name: object, role: str):
+def find_column(frame: pd.DataFrame, name: object, role: str) -> Hashable:
     """Return the column of a name, which may be a number written as text."""
     known = {str(column): column for column in frame.columns}
     if str(name) not in known:
@@ -42,6 +42,14 @@ def names_of(column: pd.Series, role: str) -> pd.Series:
 def feature_columns(
     frame: pd.DataFrame, found: Mapping, wanted: Iterable | None, numeric: bool
 ) -> tuple[pd.DataFrame, list[Finding]]:
+    """Return the features as text or as numbers, and what was left out of them.
+
+    Raises
+    ------
+    InputError
+        If a column does not exist, has another role, or holds no numbers although it must; or if
+        there is no feature.
+    """
     roles = {column: role for role, column in found.items()}
     if wanted is None:
         return _all_numbers(frame, roles)
@@ -68,7 +76,7 @@ def feature_columns(
     return pd.DataFrame(x), []
 
 
-def _all_numbers(frame, roles: Mapping) -> tuple[pd.DataFrame, list[Finding]]:
+def _all_numbers(frame: pd.DataFrame, roles: Mapping) -> tuple[pd.DataFrame, list[Finding]]:
     x, reasons, meta = {}, {}, []
     for column in frame.columns:
         if column in roles:

@@ -15,7 +15,9 @@ program identity  none     programs recognised from features, on classes held ou
 and its score is to be compared with that of the technique on the same rows, not renamed.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +45,10 @@ __all__ = ["CONTROLS", "run_controls"]
 IDENTITY_ROWS = 4000
 
 
+Found = tuple[float, float, float, str]
+"""Score, balanced accuracy, what to compare the score with, and what that is."""
+
+
 @dataclass(frozen=True)
 class _Setting:
     """What all controls need."""
@@ -57,16 +63,25 @@ class _Setting:
     random_state: int
     n_jobs: int
 
-    def predict(self, runs, technique, strategy, features=None, **options):
+    def predict(
+        self,
+        runs: pd.DataFrame,
+        technique: Any,
+        strategy: str,
+        features: pd.DataFrame | None = None,
+        **options: Any,
+    ) -> pd.DataFrame:
         x = row_numbers(self.table) if features is None else features
         options |= {"random_state": self.random_state, "n_jobs": self.n_jobs}
         return cross_predict(x, runs, technique, strategy, "label", **options)
 
-    def score(self, predictions) -> tuple[float, float]:
+    def score(self, predictions: pd.DataFrame) -> tuple[float, float]:
         found = score_table(predictions, min_runs=self.min_runs)
         return found["program_macro_recall"], found["pooled_balanced_accuracy"]
 
-    def repeated(self, relabel, runs, **options) -> tuple[float, float]:
+    def repeated(
+        self, relabel: Callable, runs: pd.DataFrame, **options: Any
+    ) -> tuple[float, float]:
         """Return the mean scores on labels that are drawn anew in every repeat."""
         scores = []
         for repeat in range(self.repeats):
@@ -120,7 +135,7 @@ def run_controls(
     for name, (control, strategy, shows) in CONTROLS.items():
         if name in DEAR and not permutations:
             continue
-        row = {"strategy": seen if strategy == "seen" else strategy}
+        row: dict[str, Any] = {"strategy": seen if strategy == "seen" else strategy}
         row |= {"score": np.nan, "pooled": np.nan, "compare": np.nan, "against": ""}
         row |= {"repeats": permutations if name in REPEATED else 1, "shows": shows}
         try:
@@ -131,18 +146,18 @@ def run_controls(
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("control")
 
 
-def _dummy(s: _Setting):
+def _dummy(s: _Setting) -> Found:
     runs = s.table.runs
     splits = program_groups(runs, min(10, runs["program"].nunique()))
     guesses = s.predict(runs, bind("dummy", s.table), "E4", splits=splits)
     return *s.score(guesses), 1 / runs["label"].nunique(), "1 / classes"
 
 
-def _oracle(s: _Setting):
+def _oracle(s: _Setting) -> Found:
     return *s.score(prior_oracle(s.table.runs, "label")), s.own, f"the technique, {s.seen}"
 
 
-def _program_only(s: _Setting):
+def _program_only(s: _Setting) -> Found:
     codes = class_codes(s.table.runs["program"])
     bayes = CategoricalNB(alpha=1e-3, fit_prior=False, min_categories=int(codes.max()) + 1)
     x = pd.DataFrame({"program": codes}, index=s.table.features.index)
@@ -150,7 +165,7 @@ def _program_only(s: _Setting):
     return *s.score(found), s.own, f"the technique, {s.seen}"
 
 
-def _permuted(s: _Setting):
+def _permuted(s: _Setting) -> Found:
     runs, unit = s.table.runs, "run"
     if "configuration" in runs and runs.groupby("configuration")["label"].nunique().max() == 1:
         unit = "configuration"
@@ -158,7 +173,7 @@ def _permuted(s: _Setting):
     return *found, s.own, f"the technique, {s.seen}"
 
 
-def _renamed(s: _Setting):
+def _renamed(s: _Setting) -> Found:
     runs, own = s.table.runs, s.own
     if not s.even:
         runs = balanced_runs(runs, "label", min_runs=s.min_runs, random_state=s.random_state)
@@ -166,7 +181,7 @@ def _renamed(s: _Setting):
     return *s.repeated(rename_within_program, runs), own, "the same rows, not renamed"
 
 
-def _identity(s: _Setting):
+def _identity(s: _Setting) -> Found:
     sizes = s.table.runs.groupby("program")["label"].agg(["size", "nunique"])
     eligible = sizes.index[(sizes["size"] >= 10) & (sizes["nunique"] > 1)]
     runs = s.table.runs[s.table.runs["program"].isin(eligible)]
@@ -177,7 +192,7 @@ def _identity(s: _Setting):
             "needs features that are numbers, and programs with ten rows of two classes"
         )
     x = pd.DataFrame(FiniteValues().fit_transform(numbers), index=numbers.index)
-    options = {"random_state": s.random_state, "n_jobs": s.n_jobs}
+    options: dict[str, Any] = {"random_state": s.random_state, "n_jobs": s.n_jobs}
     forest = ESTIMATORS["forest"](s.random_state)
     found = identity_predictions(x, runs, "label", technique=forest, **options)
     row = identity_scores(found).loc["all"]

@@ -20,7 +20,7 @@ ROWS, BATCH, HIDDEN, RATE = 240, 16, 16, 0.05
 STATE = 20260601
 
 
-def _bundled(name: str, classes: Callable | None = None):
+def _bundled(name: str, classes: Callable | None = None) -> Callable:
     def load():
         bunch = getattr(datasets, f"load_{name}")()
         y = bunch.target if classes is None else classes(bunch.target)
@@ -29,7 +29,7 @@ def _bundled(name: str, classes: Callable | None = None):
     return load
 
 
-def _columns(name: str, target: str):
+def _columns(name: str, target: str) -> Callable:
     """Return a loader of a table of statsmodels: is a column above its median?"""
 
     def load():
@@ -143,7 +143,7 @@ def _task(name: str) -> tuple[np.ndarray, np.ndarray]:
     return StandardScaler().fit_transform(np.asarray(x, dtype=float)[kept]), np.asarray(y)[kept]
 
 
-def _train(x, y, fault: str, size: float, seed: int, epochs: int) -> dict:
+def _train(x: np.ndarray, y: np.ndarray, fault: str, size: float, seed: int, epochs: int) -> dict:
     """Train one hidden layer by gradient descent, and return what its log says."""
     rng = np.random.default_rng(seed)
     scale = {name: size if name == fault else 1.0 for name in FAULTS}
@@ -174,14 +174,21 @@ def _train(x, y, fault: str, size: float, seed: int, epochs: int) -> dict:
     return _statistics(losses, hits, norms, weights, len(y), epochs)
 
 
-def _forward(x, first, second) -> tuple[np.ndarray, np.ndarray]:
+def _forward(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     hidden = np.maximum(x @ first, 0)
     scores = hidden @ second
     shares = np.exp(scores - scores.max(axis=1, keepdims=True))
     return hidden, shares / shares.sum(axis=1, keepdims=True)
 
 
-def _statistics(losses, hits, norms, weights, rows: int, epochs: int) -> dict:
+def _statistics(
+    losses: list[float],
+    hits: list[float],
+    norms: list[float],
+    weights: np.ndarray,
+    rows: int,
+    epochs: int,
+) -> dict:
     """Return one number per column, missing where training broke down before."""
     whole = len(losses) == epochs
     log = np.log(np.maximum(losses, 1e-6))

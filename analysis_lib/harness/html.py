@@ -6,8 +6,12 @@ notebook, a book and a page of its own.
 
 import math
 from html import escape
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+if TYPE_CHECKING:
+    from analysis_lib.harness.report import GapReport
 
 __all__ = ["figure", "page", "section"]
 
@@ -40,11 +44,12 @@ STYLE = """
   font-variant-numeric: tabular-nums; }
 .gap-report .scroll { overflow-x: auto; }
 .gap-report svg { max-width: 100%; height: auto; }
-.gap-report caption { text-align: left; font-weight: 700; padding: .3rem 0; caption-side: top; }
+.gap-report caption { text-align: left; font-weight: 700; padding: .3rem 0; caption-side: top;
+  color: inherit; }
 """
 
 
-def section(report) -> str:
+def section(report: "GapReport") -> str:
     """Return the report as a fragment that fits into any page."""
     lines = "".join(f"<li>{escape(line)}</li>" for line in report.summary)
     programs = report.by_program.reset_index()
@@ -66,7 +71,7 @@ def section(report) -> str:
     return f'<div class="gap-report"><style>{STYLE}</style>{"".join(parts)}</div>'
 
 
-def page(report) -> str:
+def page(report: "GapReport") -> str:
     """Return the report as a page of its own, whose ground follows the reader's choice."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -79,7 +84,7 @@ def page(report) -> str:
     )
 
 
-def figure(report) -> str:
+def figure(report: "GapReport") -> str:
     """Return program-macro recall by strategy, with intervals and chance, as inline SVG."""
     scores = report.scores
     left, width, step = 170, 420, 30
@@ -142,10 +147,12 @@ def _titled(title: str, frame: pd.DataFrame) -> str:
     columns = [[_text(value) for value in frame[name]] for name in frame]
     body = "".join(row(cells, "td") for cells in zip(*columns, strict=True))
     inside = f"<caption>{escape(title)}</caption><thead>{names}</thead><tbody>{body}</tbody>"
-    return f'<div class="scroll"><table>{inside}</table></div>'
+    # focusable, so that the keyboard can scroll it
+    region = f'class="scroll" role="region" tabindex="0" aria-label="{escape(title)}"'
+    return f"<div {region}><table>{inside}</table></div>"
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, float):

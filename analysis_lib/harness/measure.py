@@ -33,6 +33,7 @@ from analysis_lib.harness.reading import read_table
 from analysis_lib.harness.report import GapReport
 from analysis_lib.harness.singles import check_columns, column_scores
 from analysis_lib.harness.tables import LEAST_RUNS, RunTable, draw_rows, make_table
+from analysis_lib.techniques import Technique
 
 __all__ = ["gap_report"]
 
@@ -205,7 +206,14 @@ def gap_report(
     )
 
 
-def _check_options(groups, repeats, permutations, max_rows, min_runs, n_resamples) -> None:
+def _check_options(
+    groups: int | None,
+    repeats: int | None,
+    permutations: int | None,
+    max_rows: int | None,
+    min_runs: int | None,
+    n_resamples: int | None,
+) -> None:
     given = {
         "groups": (groups, 0, "0 for one program at a time, or at least 2 groups"),
         "repeats": (repeats, 1, "at least 1 draw"),
@@ -243,7 +251,14 @@ def _strategies(runs: pd.DataFrame, uneven: bool) -> list[str]:
 
 
 def _predictions(
-    table: RunTable, technique, plan, *, random_state: int, groups: int, repeats: int, n_jobs: int
+    table: RunTable,
+    technique: Technique,
+    plan: list[str],
+    *,
+    random_state: int,
+    groups: int,
+    repeats: int,
+    n_jobs: int,
 ) -> pd.DataFrame:
     numbers, runs, parts = row_numbers(table), table.runs, []
     for name in plan:
@@ -275,7 +290,9 @@ def _least(runs: pd.DataFrame) -> int:
     return MIN_RUNS if (cells >= MIN_RUNS).mean() >= 0.8 else 1
 
 
-def _scores(predictions, gap: Gap, plan, n_resamples: int, random_state: int) -> pd.DataFrame:
+def _scores(
+    predictions: pd.DataFrame, gap: Gap, plan: list[str], n_resamples: int, random_state: int
+) -> pd.DataFrame:
     rows = {}
     for name in plan:
         mine = predictions[predictions["strategy"] == name]
@@ -327,7 +344,7 @@ def _economies(whole: RunTable, used: RunTable, groups: int) -> list[Finding]:
     return findings
 
 
-def _treatment(technique) -> str:
+def _treatment(technique: Any) -> str:
     if technique is None or isinstance(technique, str):
         return (
             "in the fold: infinite values become the largest finite ones of their column in "

@@ -10,7 +10,9 @@ from analysis_lib.errors import InputError
 __all__ = ["read_table"]
 
 
-def read_table(path: str | Path, *, encoding: str = "utf-8", keys: Iterable[str] = ()):
+def read_table(
+    path: str | Path, *, encoding: str = "utf-8", keys: Iterable[str] = ()
+) -> pd.DataFrame:
     """Read a CSV (also compressed) or Parquet file.
 
     Columns are separated by commas, or by semicolons or tabs where there is no comma in the
@@ -33,6 +35,15 @@ def read_table(path: str | Path, *, encoding: str = "utf-8", keys: Iterable[str]
     ------
     InputError
         If there is no such file, or it is empty, damaged, of another kind or encoding.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "runs.csv")
+    ...     size = file.write_text("net,bug,loss\\nNA,none,0.5\\n")
+    ...     read_table(file, keys=["net", "bug"])["net"].tolist()
+    ['NA']
     """
     path = Path(path)
     if not path.is_file():

@@ -5,6 +5,7 @@ import platform
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,18 @@ class GapReport:
         strategy, run_id (the row's position in the table), program, fold, label, predicted.
     parameters : dict
         How the report was made.
+
+    Examples
+    --------
+    >>> from analysis_lib import gap_report
+    >>> from analysis_lib.evaluation import simulate_world
+    >>> features, runs = simulate_world("transferable", programs=6, classes=2)
+    >>> table = runs.join(features, on="run_id").drop(columns="run_id")
+    >>> report = gap_report(
+    ...     table, program="program", label="label", technique="dummy", permutations=0
+    ... )
+    >>> sorted(report.scores.index), report.to_json().startswith("{")
+    (['E1', 'E4'], True)
     """
 
     scores: pd.DataFrame
@@ -108,14 +121,14 @@ class GapReport:
         InputError
             If the folder of the path does not exist.
         """
-        tables = {
+        content: dict[str, Any] = {"title": self.title, "summary": self.summary}
+        content |= {
             name: _rows(getattr(self, name).reset_index())
             for name in ("scores", "decomposition", "controls", "by_program")
         }
-        tables["checks"] = _rows(self.checks)
+        content["checks"] = _rows(self.checks)
         versions = {"python": platform.python_version(), "analysis_lib": analysis_lib.__version__}
         versions |= {name: version(name) for name in PACKAGES}
-        content = {"title": self.title, "summary": self.summary, **tables}
         content |= {"parameters": self.parameters, "versions": versions}
         return _written(json.dumps(content, indent=1, allow_nan=False), path)
 

@@ -1,6 +1,12 @@
 """What the numbers of a gap report say, in sentences that are computed from them."""
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis_lib.harness.report import GapReport
 
 __all__ = ["summarise"]
 
@@ -9,7 +15,7 @@ SAME = 0.03
 """Differences below are not called one."""
 
 
-def summarise(report) -> list[str]:
+def summarise(report: "GapReport") -> list[str]:
     """Return sentences on the score, the gap, its parts, the controls and the checks.
 
     Parameters
@@ -26,13 +32,13 @@ def summarise(report) -> list[str]:
     return [line for line in lines if line]
 
 
-def _between(row, value: str) -> str:
+def _between(row: "pd.Series", value: str) -> str:
     if not math.isfinite(row["low"]):
         return f"{row[value]:.3f}"
     return f"{row[value]:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
-def _level(report) -> str:
+def _level(report: "GapReport") -> str:
     scores = report.scores
     middle = ""
     if "E2" in scores.index:
@@ -46,7 +52,7 @@ def _level(report) -> str:
     )
 
 
-def _gap(report) -> str:
+def _gap(report: "GapReport") -> str:
     parts = report.decomposition.loc[MACRO]
     total = parts.loc["total"]
     text = f"The gap E1 - E4 is {_between(total, 'estimate')}"
@@ -60,7 +66,7 @@ def _gap(report) -> str:
     return text + f"training, {_between(rest, 'estimate')} with knowing the program."
 
 
-def _transfer(report) -> str:
+def _transfer(report: "GapReport") -> str:
     unseen = report.scores.loc["E4"]
     guess = max(unseen["chance"], report.controls.loc["dummy", "score"])
     if unseen["low"] > guess:
@@ -70,7 +76,7 @@ def _transfer(report) -> str:
     return f"On unseen programs the technique cannot be told from guessing ({guess:.3f})."
 
 
-def _controls(controls, scores) -> list[str]:
+def _controls(controls: "pd.DataFrame", scores: "pd.DataFrame") -> list[str]:
     lines = []
     if "permuted labels" in controls.index:
         row = controls.loc["permuted labels"]
@@ -94,7 +100,7 @@ def _controls(controls, scores) -> list[str]:
     return lines
 
 
-def _resolution(report) -> str:
+def _resolution(report: "GapReport") -> str:
     parts = report.decomposition.loc[MACRO]
     row = parts.loc["total"]
     if not math.isfinite(row["resolvable"]):
@@ -105,7 +111,7 @@ def _resolution(report) -> str:
     )
 
 
-def _checks(checks) -> str:
+def _checks(checks: "pd.DataFrame") -> str:
     counts = checks["severity"].value_counts()
     found = [f"{n} {name}{'s' if n > 1 else ''}" for name, n in counts.items()]
     if not found:

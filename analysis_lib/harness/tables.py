@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,7 +41,7 @@ class RunTable:
 
     features: pd.DataFrame
     runs: pd.DataFrame
-    classes: Mapping[str, object]
+    classes: Mapping[str, Any]
     findings: tuple[Finding, ...]
 
 
@@ -154,7 +155,7 @@ def draw_rows(runs: pd.DataFrame, max_rows: int, *, random_state: int = 0) -> np
     return kept & drawn[unit]
 
 
-def _check_frame(frame) -> None:
+def _check_frame(frame: object) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise InputError(
             f"the table is a {type(frame).__name__}; give a pandas DataFrame, or the path of a CSV "
@@ -242,7 +243,7 @@ def _check_size(runs: pd.DataFrame, found: Mapping) -> None:
             )
 
 
-def _one_program_each(runs: pd.DataFrame, column: str) -> list[Finding]:
+def _one_program_each(runs: pd.DataFrame, column: object) -> list[Finding]:
     number = len(runs[["program", "configuration"]].drop_duplicates())
     if number < LEAST_RUNS:
         raise InputError(

@@ -63,5 +63,6 @@ TECHNIQUES = (
     Technique("curvature-logistic", "curvature", make_logistic, "curvature, linear"),
     Technique("optimizer-forest", "optimizer", make_forest, "optimizer, forest"),
     Technique("optimizer-logistic", "optimizer", make_logistic, "optimizer, linear"),
+    Technique("scalefree-forest", "scalefree", make_forest, "scale-free ratios, forest"),
     Technique("dummy", "default", make_dummy, "guesses by class frequency"),
 )

@@ -14,7 +14,7 @@ from analysis_lib.techniques import registry as registry_module
 ORDER = [
     "DEFault", "DEFault-hierarchy", "DeepFD", "AutoTrainer", "DeepLocalize", "UMLAUT",
     "DeepDiagnosis", "default-logistic", "curvature-forest", "curvature-logistic",
-    "optimizer-forest", "optimizer-logistic", "dummy",
+    "optimizer-forest", "optimizer-logistic", "scalefree-forest", "dummy",
 ]  # fmt: skip
 OWN = """
 from sklearn.tree import DecisionTreeClassifier
