@@ -43,9 +43,10 @@ bench: $(READY) $(PEERS_READY) ## measure curvature, monitor and engine; writes 
 	@$(ONE_THREAD) KINETO_LOG_LEVEL=99 PYTHONPATH=$(PEERS):tests \
 	  $(PY) -m benchmarks $(BENCH_OPTIONS)
 
-lint: $(READY) ## check style, format, and that notebooks carry no outputs
+lint: $(READY) ## check style, format, types, and that notebooks carry no outputs
 	@$(VENV)/bin/ruff check
 	@$(VENV)/bin/ruff format --check
+	@$(PY) -m mypy
 	@$(PY) -m pytest -q tests/notebooks/test_notebook_sources.py
 
 format: $(READY) ## put code into the project's format
