@@ -9,7 +9,6 @@ from analysis_lib.leaderboard.board import (
 )
 from analysis_lib.leaderboard.check import check_entry
 from analysis_lib.leaderboard.entries import (
-    TRACKS,
     Entry,
     read_entries,
     save_entry,
@@ -26,6 +25,7 @@ from analysis_lib.leaderboard.tasks import (
     task_traces,
 )
 from analysis_lib.leaderboard.view import board_columns, board_table, split_names
+from analysis_lib.transfer import TRACKS
 
 __all__ = [
     # tasks

@@ -23,11 +23,11 @@ from analysis_lib.evaluation import (
     max_t_test,
     pooled_balanced_accuracy,
     t_interval,
-    within_program_auc,
 )
 from analysis_lib.evaluation.scores import MIN_RUNS, recall_cells
 from analysis_lib.leaderboard.entries import Entry
 from analysis_lib.leaderboard.tasks import TASKS, get_task
+from analysis_lib.questions.ranking import auc_by_program
 
 __all__ = ["CONTEST", "leaderboard", "leaders", "probability_scores", "rank_scores"]
 
@@ -209,7 +209,8 @@ def probability_scores(
         program, label, and ``p_<class>``.
     min_runs : int, default=5
     positive : str
-        If given, also auc: the area under the ROC curve within programs.
+        If given, also auc: the area under the ROC curve of programs, weighted by the pairs of
+        runs that are compared; see :func:`analysis_lib.questions.auc_by_program`.
 
     Returns
     -------
@@ -240,7 +241,10 @@ def probability_scores(
     counted = counted.set_index(["program", "label"])["averaged"]
     found = cells[counted.reindex(cells.index).to_numpy()].groupby(level=0).mean().mean().to_dict()
     if positive:
-        found["auc"] = within_program_auc(predictions, positive=positive, score=f"p_{positive}")
+        hit, score = predictions["label"] == positive, predictions[f"p_{positive}"]
+        ranked = auc_by_program(predictions.assign(positive=hit, score=score)).dropna()
+        areas, pairs = ranked["auc"], ranked["pairs"]
+        found["auc"] = float(np.average(areas, weights=pairs)) if len(ranked) else np.nan
     return found
 
 

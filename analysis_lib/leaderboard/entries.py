@@ -36,16 +36,9 @@ from analysis_lib.evaluation.predictions import (
 )
 from analysis_lib.evaluation.splits import get_strategy
 from analysis_lib.leaderboard.tasks import get_task, task_digest
+from analysis_lib.transfer import TRACKS
 
-__all__ = ["TRACKS", "Entry", "read_entries", "save_entry", "split_entries"]
-
-TRACKS: Mapping[str, str] = {
-    "Z": "nothing from the new program",
-    "U": "unlabelled runs of it",
-    "H": "healthy runs of it",
-    "K": "labelled runs of it",
-}
-"""What a technique gets of the new program."""
+__all__ = ["Entry", "read_entries", "save_entry", "split_entries"]
 
 IDENTITY = ["technique", "window", "strategy", "track", "task"]
 FIELDS = ("task", "track", "target_runs", "seconds", "corpus")
@@ -155,6 +148,15 @@ def split_entries(predictions: pd.DataFrame, *, source: str = "", **fields: Any)
     ------
     InputError
         As ``check_predictions``, or if a field is missing or unknown.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"run_id": ["a", "b"], "program": ["p", "q"], "fold": [0, 1],
+    ...                       "technique": "mine", "window": 5, "strategy": "E4", "repeat": 0,
+    ...                       "label": ["x", "y"], "predicted": ["x", "x"]})
+    >>> (entry,) = split_entries(table, task="typing-4")
+    >>> entry.technique, entry.held_out
+    ('mine', 'one')
     """
     if strange := sorted(set(fields) - {*FIELDS, "versions"}):
         raise unknown("field of an entry", strange[0], (*FIELDS, "versions"))
@@ -236,13 +238,15 @@ def _entry(part: pd.DataFrame, values: Mapping, fields: Mapping, source: str) ->
     get_task(str(values["task"]))
     if track not in TRACKS:
         raise unknown("track", track, TRACKS)
-    numbers = {}
+    numbers: dict[str, Any] = {}
     for name, absent in (("seconds", np.nan), ("target_runs", 0 if track == "Z" else np.nan)):
         value = pd.to_numeric(fields.get(name, absent), errors="coerce")
         if value is not None and value < 0:
             raise InputError(f"{name} is {value}; expected a number from 0")
         numbers[name] = float(np.nan if value is None else value)
-    text = {name: str(values[name]) for name in ("technique", "task", "strategy", "track")}
+    text: dict[str, Any] = {
+        name: str(values[name]) for name in ("technique", "task", "strategy", "track")
+    }
     return Entry(
         **text,
         **numbers,

@@ -1,7 +1,7 @@
 """What techniques are compared on: which runs take part, and what is to be told of them."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -28,7 +28,8 @@ class Task:
     ----------
     name, title : str
     select : callable
-        From a corpus to its runs that take part, with the class in ``label``; with a column
+        From a corpus, runs of it and a random state to those that take part, with the class in
+        ``label``; with a column
         ``last`` where the trace of a run may be seen up to that snapshot only.
     programs_first : bool, default=True
         Whether a sample of programs is drawn from all programs, or from those with such a run.
@@ -37,18 +38,29 @@ class Task:
     positive : str
         Of two classes the one that is to be found; then programs count that have enough runs of
         both. Empty where there are more.
+
+    Examples
+    --------
+    >>> TASKS["mismatch"].positive, TASKS["mismatch"].longest
+    ('mismatch', 6)
     """
 
     name: str
     title: str
-    select: Callable[[Any, pd.DataFrame], pd.DataFrame]
+    select: Callable[[Any, pd.DataFrame, int], pd.DataFrame]
     programs_first: bool = True
     longest: int = EPOCHS
     positive: str = ""
 
 
 def get_task(name: str) -> Task:
-    """Return a task by name; an unknown name is an InputError."""
+    """Return a task by name; an unknown name is an InputError.
+
+    Examples
+    --------
+    >>> get_task("typing-4").title
+    'fault typing, four classes'
+    """
     if name not in TASKS:
         raise unknown("task", name, TASKS)
     return TASKS[name]
@@ -96,6 +108,14 @@ def task_traces(corpus: Any, runs: pd.DataFrame) -> pd.DataFrame:
     corpus : corpus
     runs : DataFrame
         As :func:`task_runs` returns them.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> epochs = pd.DataFrame({"run_id": ["a", "a", "b"], "epoch": [-1, 0, -1]})
+    >>> runs = pd.DataFrame({"run_id": ["a"], "last": [-1]})
+    >>> task_traces(SimpleNamespace(epochs=epochs), runs).values.tolist()
+    [['a', -1]]
     """
     epochs = corpus.epochs[corpus.epochs["run_id"].isin(runs["run_id"])]
     return cut_traces(epochs, runs.set_index("run_id")["last"]) if "last" in runs else epochs
@@ -114,7 +134,7 @@ def task_digest(runs: pd.DataFrame) -> str:
     return hashlib.sha256(table.to_csv(index=False).encode()).hexdigest()[:16]
 
 
-def _typing(classes):
+def _typing(classes: Sequence[str] | None) -> Callable[[Any, pd.DataFrame, int], pd.DataFrame]:
     return lambda corpus, runs, random_state: select_runs(runs, classes)
 
 

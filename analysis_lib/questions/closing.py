@@ -10,10 +10,14 @@ at random. E1 - E4 also holds what other seeds of the same configuration give aw
 baseline owes to knowing the program is E2 - E4, so a share above (E2 - E4) / (E1 - E4) is better
 than the baseline *where it knows the program*.
 
+A share above 1 does not mean that no gap is left. Better features score higher than the baseline's
+wherever they are used, where the program is known as well; what such a method itself loses on a new
+program is its own gap (:func:`~analysis_lib.questions.closing_own.own_gaps`).
+
 All methods of a comparison are scored on the same runs: those whose configuration was in no pool.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,8 +33,10 @@ from analysis_lib.transfer import BASELINE, METHODS, Pool, scored_runs
 __all__ = [
     "closing_features",
     "closing_table",
+    "compare_methods",
     "healthy_runs",
     "pool_scores",
+    "scores_beside",
     "share_closed",
 ]
 
@@ -172,28 +178,100 @@ def pool_scores(
     return mean.dropna().reset_index()
 
 
+def compare_methods(
+    predictions: pd.DataFrame,
+    seen: Mapping[str, pd.DataFrame],
+    runs: pd.DataFrame,
+    pools: Sequence[Pool],
+    *,
+    strategy: str = "E4",
+    baseline: str = BASELINE,
+    label: str = "label",
+    n_resamples: int = 2000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Return what every method closes for every pool, beside the baseline and its own seen scores.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of new programs, as :func:`~analysis_lib.transfer.transfer_predictions` returns it, the
+        baseline's among them.
+    seen : mapping of str to DataFrame
+        Likewise under E1 and E2, the baseline's among them.
+    runs, pools, strategy, label
+        See :func:`pool_scores`.
+    baseline, n_resamples, random_state
+        See :func:`closing_table`.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`closing_table`, with E1 and E2, the method's own scores (missing where it was not
+        predicted), and seconds, of a fit.
+    """
+    scores = scores_beside(
+        predictions,
+        seen,
+        runs,
+        pools,
+        baseline=baseline,
+        strategy=strategy,
+        label=label,
+        random_state=random_state,
+    )
+    table = closing_table(
+        *scores, baseline=baseline, n_resamples=n_resamples, random_state=random_state
+    )
+    for name, part in seen.items():
+        own = {t: by_program(rows)["score"].mean() for t, rows in part.groupby("technique")}
+        table[name] = table["technique"].map(own).astype(float)
+    spent = predictions.drop_duplicates(["technique", "fold"]).groupby("technique")["seconds"]
+    return table.assign(seconds=table["technique"].map(spent.mean()))
+
+
+def scores_beside(
+    predictions: pd.DataFrame,
+    seen: Mapping[str, pd.DataFrame],
+    runs: pd.DataFrame,
+    pools: Sequence[Pool],
+    *,
+    baseline: str = BASELINE,
+    **options: Any,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Return :func:`pool_scores` of methods, of the baseline under E1, and of it under E2.
+
+    Parameters
+    ----------
+    predictions, seen, runs, pools, baseline
+        See :func:`compare_methods`.
+    **options
+        See :func:`pool_scores`.
+    """
+    base = {s: seen[s][seen[s]["technique"] == baseline] for s in ("E1", "E2")}
+    named = [table.assign(technique=f"{baseline} under {s}") for s, table in base.items()]
+    scores = pool_scores(pd.concat([predictions, *named]), runs, pools, **options)
+    parts = [scores[scores["technique"] == f"{baseline} under {s}"] for s in base]
+    return scores.drop(index=[i for part in parts for i in part.index]), *parts
+
+
 def closing_table(
     scores: pd.DataFrame,
     rows: pd.DataFrame,
+    known: pd.DataFrame,
     *,
-    own: pd.DataFrame | None = None,
-    cost: pd.Series | None = None,
     baseline: str = BASELINE,
     n_resamples: int = 2000,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Return the score, the share closed and the price of every method and pool.
+    """Return the score of every method and pool, and the share closed beside the baseline's E2.
 
     Parameters
     ----------
     scores : DataFrame
         On held-out programs, as :func:`pool_scores` returns it, the baseline's among them.
-    rows : DataFrame
-        The baseline's scores under E1 on the same runs and pools, likewise.
-    own : DataFrame, optional
-        technique, strategy, score: every method's own scores on seen programs.
-    cost : Series indexed by technique, optional
-        Processor seconds of a fit.
+    rows, known : DataFrame
+        The baseline's scores under E1 and under E2 on the same runs and pools, likewise.
     baseline : str
     n_resamples, random_state : int
 
@@ -201,15 +279,20 @@ def closing_table(
     -------
     DataFrame
         track, size, mix, technique, programs, score, worst_quartile, base (the baseline's score on
-        the same runs), gap (its E1 - E4), share, low, high, difference and p_adjusted (to the
-        baseline, max-T over all rows), and, if given, E1, E2 and seconds.
+        the same runs), base_known (under E2), gap (E1 - base), share, low, high, difference and
+        p_adjusted (to the baseline, max-T over all rows).
     """
     table, differences = [], {}
     for key, part in scores.groupby(KEY, sort=False):
         wide = part.pivot(index="program", columns="technique", values="score")
-        top = rows[(rows[KEY] == list(key)).all(axis=1)].set_index("program")["score"]
+        top, middle = (
+            t[(t[KEY] == list(key)).all(axis=1)].set_index("program")["score"]
+            for t in (rows, known)
+        )
         for technique in part["technique"].unique():
-            both = pd.DataFrame({"m": wide[technique], "b": wide[baseline], "t": top}).dropna()
+            both = pd.DataFrame(
+                {"m": wide[technique], "b": wide[baseline], "t": top, "k": middle}
+            ).dropna()
             share = share_closed(
                 both["m"],
                 both["b"],
@@ -220,7 +303,8 @@ def closing_table(
             worst = both["m"].nsmallest(-(-len(both) // 4)).mean()
             row = dict(zip(KEY, key, strict=True)) | {"technique": technique}
             row |= {"programs": len(both), "score": both["m"].mean(), "worst_quartile": worst}
-            row |= {"base": both["b"].mean(), "gap": (both["t"] - both["b"]).mean()}
+            row |= {"base": both["b"].mean(), "base_known": both["k"].mean()}
+            row |= {"gap": (both["t"] - both["b"]).mean()}
             row |= {"share": share.estimate, "low": share.low, "high": share.high}
             row |= {"difference": (both["m"] - both["b"]).mean()}
             table.append(row)
@@ -230,9 +314,4 @@ def closing_table(
     complete = pd.DataFrame(differences).dropna()
     if complete.shape[1] and len(complete) > 1:
         table["p_adjusted"] = max_t_test(complete, random_state=random_state)["p_adjusted"]
-    if own is not None:
-        wide = own.pivot(index="technique", columns="strategy", values="score")
-        table = table.merge(wide, left_on="technique", right_index=True, how="left")
-    if cost is not None:
-        table["seconds"] = table["technique"].map(cost)
     return table

@@ -1,11 +1,12 @@
 """What the methods chosen inside close, and whether shared seeds carry a score."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from analysis_lib.errors import InputError
-from analysis_lib.questions.closing import closing_table, pool_scores
+from analysis_lib.questions.closing import closing_table, scores_beside
 from analysis_lib.transfer import BASELINE, Pool, draw_pool, take_chosen
 
 __all__ = ["seed_twins", "selected_table"]
@@ -13,7 +14,7 @@ __all__ = ["seed_twins", "selected_table"]
 
 def selected_table(
     unseen: pd.DataFrame,
-    rows: pd.DataFrame,
+    seen: Mapping[str, pd.DataFrame],
     runs: pd.DataFrame,
     choice: pd.DataFrame,
     pools: Mapping[str, Sequence[Pool]],
@@ -30,8 +31,8 @@ def selected_table(
     ----------
     unseen : DataFrame
         Predictions of all candidates on held-out programs.
-    rows : DataFrame
-        The baseline's predictions under E1.
+    seen : mapping of str to DataFrame
+        The baseline's predictions under E1 and E2.
     runs : DataFrame
     choice : DataFrame
         As :func:`~analysis_lib.transfer.choose_inside` returns it.
@@ -45,30 +46,27 @@ def selected_table(
     Returns
     -------
     DataFrame
-        of (name of the set), and the columns of
-        :func:`~analysis_lib.questions.closing.closing_table`, for the selected methods.
+        of (name of the set), chosen (the methods, with the number of folds that chose them), and
+        the columns of :func:`~analysis_lib.questions.closing.closing_table`, for the selected
+        methods.
     """
-    drawn = {"label": label, "random_state": random_state}
+    options: dict[str, Any] = {"baseline": baseline, "random_state": random_state}
     base = unseen[unseen["technique"] == baseline]
-    rows = rows[rows["technique"] == baseline]
     found = []
     for track, wanted in pools.items():
-        taken = take_chosen(unseen, choice[choice["track"] == track], name="selected")
+        picked = choice[choice["track"] == track]
+        taken = take_chosen(unseen, picked, name="selected")
+        names = ", ".join(f"{t} ({n})" for t, n in picked["technique"].value_counts().items())
         for pool in wanted:
-            scores = pool_scores(pd.concat([taken, base]), runs, [pool], **drawn)
-            top = pool_scores(rows, runs, [pool], **drawn)
+            both = pd.concat([taken, base])
+            scores = scores_beside(both, seen, runs, [pool], label=label, **options)
             for name, programs in parts.items():
-                kept = scores[scores["program"].isin(list(programs))]
-                if kept["program"].nunique() < 2:
+                kept = [s[s["program"].isin(list(programs))] for s in scores]
+                if kept[0]["program"].nunique() < 2:
                     continue
-                table = closing_table(
-                    kept,
-                    top[top["program"].isin(list(programs))],
-                    baseline=baseline,
-                    n_resamples=n_resamples,
-                    random_state=random_state,
-                )
-                found.append(table[table["technique"] == "selected"].assign(of=name))
+                table = closing_table(*kept, n_resamples=n_resamples, **options)
+                table = table[table["technique"] == "selected"]
+                found.append(table.assign(of=name, chosen=names))
     return pd.concat(found, ignore_index=True)
 
 

@@ -1,6 +1,7 @@
 """The method of a track that training programs alone would choose."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,7 +65,7 @@ def choose_inside(
             )
     every = list(dict.fromkeys(n for names in candidates.values() for n in names))
     pools = {"Z": Pool("Z"), **pools}
-    options = {"label": label, "random_state": random_state}
+    options: dict[str, Any] = {"label": label, "random_state": random_state}
     outer = make_splits(runs, strategy="E4", n_groups=n_groups, **options)
     fold = outer["fold"].to_numpy()
     rows = []
@@ -90,7 +91,7 @@ def choose_inside(
             scores = {
                 n: program_macro_recall(left[left["technique"] == n], min_runs=1) for n in names
             }
-            best = max(scores, key=scores.get)
+            best = max(names, key=lambda n: scores[n])
             rows.append({"fold": int(k), "track": track, "technique": best, "score": scores[best]})
     return pd.DataFrame(rows)
 
@@ -106,6 +107,14 @@ def take_chosen(predictions: pd.DataFrame, choice: pd.DataFrame, *, name: str) -
         fold, technique, as :func:`choose_inside` returns it for one track.
     name : str
         What to call the result.
+
+    Examples
+    --------
+    >>> found = pd.DataFrame({"technique": list("abab"), "fold": [0, 0, 1, 1],
+    ...                       "run_id": list("wxyz")})
+    >>> choice = pd.DataFrame({"fold": [0, 1], "technique": ["b", "a"]})
+    >>> take_chosen(found, choice, name="selected")["run_id"].tolist()
+    ['x', 'y']
     """
     keys = choice[["fold", "technique"]]
     return predictions.merge(keys, on=["fold", "technique"]).assign(technique=name)

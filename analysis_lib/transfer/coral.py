@@ -51,6 +51,17 @@ class Coral(ProgramClassifier):
     estimator : estimator
         Fitted anew for every program, so a cheap one.
     shrinkage : float, default=0.9
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from analysis_lib.evaluation import simulate_world
+    >>> x, runs = simulate_world("transferable", programs=4, classes=2)
+    >>> new = (runs["program"] == runs["program"].iloc[0]).to_numpy()
+    >>> model = Coral(DecisionTreeClassifier(random_state=0))
+    >>> model = model.fit(x[~new], runs["label"][~new], groups=runs["program"][~new])
+    >>> model.adapt(x[new]).predict(x[new]).shape
+    (40,)
     """
 
     track = "U"

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 
 from analysis_lib.errors import InputError
+from analysis_lib.evaluation.predict import features_of
 from analysis_lib.evaluation.scores import by_program
 from analysis_lib.transfer.methods import Method, get_method
 
@@ -24,6 +26,7 @@ def growth_scores(
     n_groups: int = 5,
     label: str = "label",
     random_state: int = 0,
+    n_jobs: int = 1,
 ) -> pd.DataFrame:
     """Score methods of track Z that were trained on some of the other programs only.
 
@@ -38,8 +41,9 @@ def growth_scores(
     methods : sequence of str or Method
         Of track Z.
     sizes : sequence of int
-        Numbers of training programs; those beyond what is left of every group become that number.
-    draws, n_groups, random_state : int
+        Numbers of training programs; those beyond what is left of every group become that number,
+        of which there is one draw only.
+    draws, n_groups, random_state, n_jobs : int
 
     Returns
     -------
@@ -55,30 +59,44 @@ def growth_scores(
     if any(m.track != "Z" for m in chosen) or min(sizes) < 2 or draws < 1:
         raise InputError("growth is measured for methods of track Z, from 2 programs and 1 draw on")
     y = runs[label].astype(str).to_numpy(dtype=object)
-    owner = runs["program"].to_numpy()
+    owner = runs["program"].to_numpy(dtype=object)
     names = np.unique(owner)
     dealt = np.random.default_rng(random_state).permutation(names)
     groups = [dealt[k::n_groups] for k in range(min(n_groups, len(names)))]
-    most, parts = len(names) - max(map(len, groups)), []
-    for k, group in enumerate(groups):
-        others = np.setdiff1d(names, group)
-        test = np.isin(owner, group)
-        for draw in range(draws):
-            order = np.random.default_rng([random_state, k, draw]).permutation(others)
-            for size in sorted({min(s, most) for s in sizes}):
-                train = np.isin(owner, order[:size])
-                for method in chosen:
-                    x = features[method.feature_set].loc[runs["run_id"]].to_numpy(dtype=float)
-                    model = method.make(random_state + draw)
-                    model.fit(x[train], y[train], groups=owner[train])
-                    table = runs.loc[test, ["program"]].assign(
-                        label=y[test], predicted=model.predict(x[test])
-                    )
-                    score = by_program(table)["score"].rename("score").reset_index()
-                    tags = {"technique": method.name, "programs": size, "draw": draw}
-                    parts.append(score.assign(**tags))
+    most = len(names) - max(map(len, groups))
+    asked = [
+        (k, draw, min(s, most)) for k in range(len(groups)) for draw in range(draws) for s in sizes
+    ]
+    tasks = dict.fromkeys((k, 0 if size == most else draw, size) for k, draw, size in asked)
+    known = {m.feature_set: features_of(features[m.feature_set], runs) for m in chosen}
+    parts = Parallel(n_jobs=n_jobs)(
+        delayed(_score)(m, known[m.feature_set], y, owner, groups[task[0]], random_state, *task)
+        for task in tasks
+        for m in chosen
+    )
     table = pd.concat(parts, ignore_index=True).dropna(subset="score")
     return table[["technique", "programs", "draw", "program", "score"]]
+
+
+def _score(
+    method: Method,
+    x: np.ndarray,
+    y: np.ndarray,
+    owner: np.ndarray,
+    group: np.ndarray,
+    random_state: int,
+    k: int,
+    draw: int,
+    size: int,
+) -> pd.DataFrame:
+    others = np.setdiff1d(owner, group)
+    order = np.random.default_rng([random_state, k, draw]).permutation(others)
+    train, test = np.isin(owner, order[:size]), np.isin(owner, group)
+    model = method.make(random_state + draw).fit(x[train], y[train], groups=owner[train])
+    table = pd.DataFrame({"program": owner[test], "label": y[test]})
+    score = by_program(table.assign(predicted=model.predict(x[test])))["score"]
+    tags = {"technique": method.name, "programs": size, "draw": draw}
+    return score.rename("score").reset_index().assign(**tags)
 
 
 def fit_growth(sizes: Sequence[float], scores: Sequence[float]) -> np.ndarray:
@@ -156,11 +174,11 @@ def predict_growth(
         wide = rows.groupby(["programs", "program"])["score"].mean().unstack("program")
         n, values = wide.index.to_numpy(dtype=float), wide.to_numpy()
         rng = np.random.default_rng(random_state)
-        fits = [fit_growth(n, np.nanmean(values, axis=1))]
+        found = [fit_growth(n, np.nanmean(values, axis=1))]
         for _ in range(n_resamples):
             drawn = rng.integers(0, values.shape[1], values.shape[1])
-            fits.append(fit_growth(n, np.nanmean(values[:, drawn], axis=1)))
-        fits = np.array(fits)
+            found.append(fit_growth(n, np.nanmean(values[:, drawn], axis=1)))
+        fits = np.array(found)
         curves = fits[:, :1] - fits[:, 1:2] * grid ** -fits[:, 2:]
         low, high = np.quantile(curves[1:], tails, axis=0) if n_resamples else (curves[0],) * 2
         limit = np.quantile(fits[1:, 0], tails) if n_resamples else [fits[0, 0]] * 2

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier
@@ -41,6 +42,11 @@ class Method:
         :class:`~analysis_lib.transfer.base.ProgramClassifier`.
     description : str
         One line.
+
+    Examples
+    --------
+    >>> METHODS["DEFault"].feature_set
+    'default'
     """
 
     name: str
@@ -63,12 +69,12 @@ def make_trees(random_state: int | None = None, *, trees: int = TREES) -> ExtraT
     return ExtraTreesClassifier(trees, min_samples_leaf=2, n_jobs=1, random_state=random_state)
 
 
-def _logistic(random_state: int | None = None):
+def _logistic(random_state: int | None = None) -> Any:
     ranks = QuantileTransformer(
         n_quantiles=100, output_distribution="normal", random_state=random_state
     )
     regression = LogisticRegression(
-        C=0.02, class_weight="balanced", tol=1e-3, max_iter=1000, random_state=random_state
+        C=0.02, class_weight="balanced", tol=1e-2, max_iter=1000, random_state=random_state
     )
     return make_pipeline(ranks, regression)
 
@@ -77,7 +83,7 @@ def _discriminant():
     return LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1)
 
 
-def _referenced(track: str, **options):
+def _referenced(track: str, **options: Any) -> Any:
     return lambda seed: Referenced(make_trees(seed), track, random_state=seed, **options)
 
 
@@ -120,8 +126,15 @@ METHODS: Mapping[str, Method] = MappingProxyType(
                 "group DRO",
                 "Z",
                 "scalefree",
-                lambda s: GroupRobustLogistic(),
+                lambda s: GroupRobustLogistic(random_state=s),
                 "logistic regression for the worst program",
+            ),
+            Method(
+                "equal programs",
+                "Z",
+                "scalefree",
+                lambda s: GroupRobustLogistic(steps=(0.0,), random_state=s),
+                "the same regression, every program counting alike",
             ),
             Method(
                 "CORAL",
@@ -203,7 +216,13 @@ CANDIDATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def get_method(name: str) -> Method:
-    """Return a registered method; an unknown name is an InputError."""
+    """Return a registered method; an unknown name is an InputError.
+
+    Examples
+    --------
+    >>> get_method("DEFault").track
+    'Z'
+    """
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     return METHODS[name]

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from analysis_lib.errors import InputError
-from analysis_lib.transfer.base import ProgramClassifier
+from analysis_lib.transfer.base import ProgramClassifier, class_shares
 from analysis_lib.transfer.reference import pooled_spread
 
 __all__ = ["NearestPrograms"]
@@ -32,6 +32,17 @@ class NearestPrograms(ProgramClassifier):
     References
     ----------
     The relevancy filter of cross-project defect prediction: Turhan et al., EMSE 2009.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from analysis_lib.evaluation import simulate_world
+    >>> x, runs = simulate_world("transferable", programs=4, classes=2)
+    >>> new = (runs["program"] == runs["program"].iloc[0]).to_numpy()
+    >>> model = NearestPrograms(DecisionTreeClassifier(random_state=0), n_programs=2)
+    >>> model = model.fit(x[~new], runs["label"][~new], groups=runs["program"][~new])
+    >>> len(model.adapt(x[new]).nearest_)
+    2
     """
 
     def __init__(self, estimator: BaseEstimator, track: str = "U", n_programs: int = 15):
@@ -67,4 +78,4 @@ class NearestPrograms(ProgramClassifier):
     def _probability(self, X):
         if self.estimator_ is None:
             raise InputError(f"track {self.track}: call adapt with runs of the program first")
-        return self.estimator_.predict_proba(X)
+        return class_shares(self.estimator_, X)

@@ -1,7 +1,7 @@
 """Which runs of a new program a method may see, drawn by configuration."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,7 +120,8 @@ def draw_pool(
     units = runs.drop_duplicates("configuration").set_index("configuration")[label].sort_index()
     units = units.iloc[rng.permutation(len(units))]
     if pool.track == "K":
-        ids, touched = [], set()
+        ids = []
+        touched: set[str] = set()
         for _, part in units.groupby(units, sort=True):
             found, used = _take(runs, part.index, pool.size)
             ids, touched = ids + found, touched | used
@@ -150,20 +151,31 @@ def scored_runs(
     Returns
     -------
     Series of bool, in the order of ``runs``
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"run_id": list("abcd"), "program": "p", "configuration": list("wxyz"),
+    ...                      "label": list("llmm")})
+    >>> int(scored_runs(runs, Pool("K", 1)).sum())
+    2
     """
     if pool.track in "ZH":
         return pd.Series(True, index=runs.index)
-    touched = set()
-    for _, part in runs.groupby("program"):
+    touched: set[str] = set()
+    columns = ["run_id", "program", "configuration", label]
+    for _, part in runs[columns].astype(object).groupby("program"):
         touched |= draw_pool(part, None, pool, label=label, random_state=random_state)[1]
     return ~runs["configuration"].isin(touched)
 
 
-def _take(runs: pd.DataFrame, configurations, size: int) -> tuple[list[str], set[str]]:
+def _take(
+    runs: pd.DataFrame, configurations: Iterable[str], size: int
+) -> tuple[list[str], set[str]]:
     members: dict[str, list[str]] = {}
     for configuration, run_id in zip(runs["configuration"], runs["run_id"], strict=True):
         members.setdefault(configuration, []).append(run_id)
-    ids, touched = [], set()
+    ids: list[str] = []
+    touched: set[str] = set()
     for configuration in configurations:
         if len(ids) >= size:
             break

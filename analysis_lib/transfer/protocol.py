@@ -19,6 +19,8 @@ __all__ = ["TAGS", "transfer_predictions"]
 TAGS = ["technique", "track", "size", "mix", "draw", "strategy"]
 """Columns that say what a prediction was made with."""
 
+COLUMNS = ["run_id", "program", "configuration"]
+
 
 def transfer_predictions(
     features: Mapping[str, pd.DataFrame],
@@ -98,9 +100,13 @@ def transfer_predictions(
             tasks.append(
                 _Task(method, mine, x, reference, train, np.flatnonzero(test), int(k), held, seen)
             )
-    options = (runs.reset_index(drop=True), healthy, label, random_state)
+    # plain objects, since rows are taken from these columns thousands of times
+    names = [n for n in dict.fromkeys([*COLUMNS, "operator", label]) if n in runs]
+    known = runs[names].astype(object).reset_index(drop=True)
+    known[label] = known[label].astype(str).astype(object)
+    options = (known, healthy, label, random_state)
     parts = Parallel(n_jobs=n_jobs)(delayed(_predict)(task, *options) for task in tasks)
-    table = pd.concat([p for part in parts for p in part], ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
     shares = [c for c in table if c.startswith("p_")]
     table[shares] = table[shares].fillna(0.0)
     table.insert(TAGS.index("strategy"), "strategy", strategy)
@@ -135,10 +141,11 @@ def _pools_of(method: Method, pools: Sequence[Pool], seen: bool) -> list[Pool]:
     return mine
 
 
-def _predict(task: _Task, runs, healthy, label, random_state) -> list[pd.DataFrame]:
+def _predict(
+    task: _Task, runs: pd.DataFrame, healthy: Any, label: str, random_state: int
+) -> pd.DataFrame:
     method, train, x = task.method, task.train, task.x
-    y = runs[label].astype(str).to_numpy(dtype=object)
-    program = runs["program"].to_numpy()
+    y, program = runs[label].to_numpy(), runs["program"].to_numpy()
     start = time.process_time()
     references = {}
     if task.reference is not None:
@@ -148,9 +155,14 @@ def _predict(task: _Task, runs, healthy, label, random_state) -> list[pd.DataFra
     seed = int(np.random.SeedSequence([random_state, task.fold]).generate_state(1)[0] >> 1)
     model = method.make(seed).fit(x[train], y[train], groups=program[train], **references)
     fitted = time.process_time() - start
-    parts = []
+    parts: list[tuple] = []
+    names = np.unique(program[task.test])
+    if method.track == "Z":  # what it predicts does not depend on the program
+        tested = task.test[np.argsort(program[task.test], kind="stable")]
+        parts.append((0, tested, model.predict_proba(x[tested])))
+        names = names[:0]
     place = pd.Series(np.arange(len(runs)), index=runs["run_id"])
-    for name in np.unique(program[task.test]):
+    for name in names:
         own = np.flatnonzero(program == name)
         tested = task.test[program[task.test] == name]
         without = runs["operator"].iloc[tested].unique() if task.without_operator else ()
@@ -159,7 +171,8 @@ def _predict(task: _Task, runs, healthy, label, random_state) -> list[pd.DataFra
             at = np.flatnonzero((healthy["program"] == name).to_numpy())
             good = healthy.iloc[at]
             where = pd.Series(at, index=good["run_id"])
-        for pool in task.pools:
+        touched: set[str]
+        for number, pool in enumerate(task.pools):
             if task.seen and method.track == "U":
                 ids, touched = runs["run_id"].iloc[np.intersect1d(own, train)].tolist(), set()
             else:
@@ -171,36 +184,32 @@ def _predict(task: _Task, runs, healthy, label, random_state) -> list[pd.DataFra
                     without=without,
                     random_state=random_state,
                 )
-            adapted = model
             if method.track == "H":
+                assert task.reference is not None  # asked for with the tasks
                 adapted = model.adapt(task.reference[where[ids]])
-            elif method.track != "Z":
+            else:
                 rows = place[ids].to_numpy()
                 known = np.isin(y[rows], model.classes_)
                 labels = {"y": y[rows][known]} if method.track == "K" else {}
                 adapted = model.adapt(x[rows[known]] if method.track == "K" else x[rows], **labels)
             scored = tested[~runs["configuration"].iloc[tested].isin(touched).to_numpy()]
             if len(scored):
-                parts.append(_table(adapted, x[scored], runs.iloc[scored], y[scored], method, pool))
+                parts.append((number, scored, adapted.predict_proba(x[scored])))
     spent = fitted + (time.process_time() - start - fitted) / len(task.pools)
-    return [part.assign(fold=task.fold, seconds=spent) for part in parts]
+    return _table(task, model.classes_, parts, runs, y).assign(fold=task.fold, seconds=spent)
 
 
-def _table(model: Any, x, runs, y, method: Method, pool: Pool) -> pd.DataFrame:
-    shares = model.predict_proba(x)
-    table = pd.DataFrame(
-        {
-            "technique": method.name,
-            "track": method.track,
-            "size": pool.size,
-            "mix": pool.mix,
-            "draw": pool.draw,
-            "run_id": runs["run_id"].to_numpy(),
-            "program": runs["program"].to_numpy(),
-            "configuration": runs["configuration"].to_numpy(),
-            "label": y,
-            "predicted": model.classes_[shares.argmax(axis=1)],
-        }
-    )
-    columns = [f"p_{c}" for c in model.classes_]
-    return table.join(pd.DataFrame(shares, columns=columns))
+def _table(
+    task: _Task, classes: np.ndarray, parts: list[tuple], runs: pd.DataFrame, y: np.ndarray
+) -> pd.DataFrame:
+    number = np.repeat([n for n, _, _ in parts], [len(rows) for _, rows, _ in parts]).astype(int)
+    rows = np.concatenate([np.empty(0, int), *(rows for _, rows, _ in parts)])
+    shares = np.concatenate([np.empty((0, len(classes))), *(shares for _, _, shares in parts)])
+    pools = pd.DataFrame([(p.size, p.mix, p.draw) for p in task.pools])
+    table = pools.iloc[number].set_axis(["size", "mix", "draw"], axis=1).reset_index(drop=True)
+    table.insert(0, "technique", task.method.name)
+    table.insert(1, "track", task.method.track)
+    for column in COLUMNS:
+        table[column] = runs[column].to_numpy()[rows]
+    table = table.assign(label=y[rows], predicted=classes[shares.argmax(axis=1)])
+    return table.join(pd.DataFrame(shares, columns=[f"p_{c}" for c in classes]))

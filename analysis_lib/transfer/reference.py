@@ -8,11 +8,13 @@ sign: before the first step a fault of the optimizer leaves everything as it is,
 loss or of the activations does not.
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from analysis_lib.errors import InputError
-from analysis_lib.transfer.base import ProgramClassifier
+from analysis_lib.transfer.base import ProgramClassifier, class_shares
 
 __all__ = ["Referenced", "pooled_spread", "relative_to"]
 
@@ -148,14 +150,14 @@ class Referenced(ProgramClassifier):
         self.centre_ = self._balanced(pool, labels)
         if self.weight:
             x = relative_to(pool, self.centre_, self.spread_, self.parts)
-            self.leaves_ = self.estimator_.apply(x), labels
+            self.leaves_ = leaves_of(self.estimator_, x), labels
 
     def _probability(self, X):
         if self.centre_ is None:
             raise InputError(f"track {self.track}: call adapt with runs of the program first")
         x = relative_to(X, self.centre_, self.spread_, self.parts)
         if not (self.track == "K" and self.weight):
-            return self.estimator_.predict_proba(x)
+            return class_shares(self.estimator_, x)
         return leaf_probabilities(self.estimator_, x, *self.leaves_, self.weight, self.classes_)
 
     def _centre(self, X):
@@ -185,8 +187,19 @@ class Referenced(ProgramClassifier):
         return np.array(centres)[rng.permutation(np.arange(len(X)) % self.pools)]
 
 
+def leaves_of(forest: Any, X: np.ndarray) -> np.ndarray:
+    """Return the leaf of every run in every tree, shape (n_runs, n_trees), as ``forest.apply``."""
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    return np.column_stack([tree.tree_.apply(X) for tree in forest.estimators_])
+
+
 def leaf_probabilities(
-    forest, X: np.ndarray, leaves: np.ndarray, labels: np.ndarray, weight: float, classes
+    forest: Any,
+    X: np.ndarray,
+    leaves: np.ndarray,
+    labels: np.ndarray,
+    weight: float,
+    classes: np.ndarray,
 ) -> np.ndarray:
     """Return a forest's probabilities after labelled runs were counted in its leaves.
 
@@ -198,12 +211,12 @@ def leaf_probabilities(
     forest : fitted forest of scikit-learn
     X : ndarray of shape (n_runs, n_features)
     leaves : ndarray of shape (n_labelled, n_trees)
-        What ``forest.apply`` returns for the labelled runs.
+        What :func:`leaves_of` returns for the labelled runs.
     labels : ndarray of shape (n_labelled,)
     weight : float
     classes : ndarray of shape (n_classes,)
     """
-    at = forest.apply(X)
+    at = leaves_of(forest, X)
     hot = (labels[:, None] == classes).astype(float)
     total = np.zeros((len(X), len(classes)))
     for j, tree in enumerate(forest.estimators_):

@@ -1,5 +1,7 @@
 """Features whose class effect has the same sign in program after program."""
 
+from typing import Any, Self
+
 import numpy as np
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -68,12 +70,20 @@ class StableFeatures(TransformerMixin, BaseEstimator):
     ----------
     The idea that what is stable across environments transfers is that of Peters, Buhlmann and
     Meinshausen, JRSS B 2016; this is a plain filter, not their test.
+
+    Examples
+    --------
+    >>> from analysis_lib.evaluation import simulate_world
+    >>> x, runs = simulate_world("transferable", programs=4, classes=2, features=6)
+    >>> chosen = StableFeatures(share=0.5).fit(x, runs["label"], groups=runs["program"])
+    >>> chosen.transform(x.to_numpy()).shape
+    (160, 3)
     """
 
     def __init__(self, share: float = 0.5):
         self.share = share
 
-    def fit(self, X, y, *, groups):
+    def fit(self, X: Any, y: Any, *, groups: Any) -> Self:
         """Find the stable features of labelled runs of several programs."""
         X, y, groups = check_training(X, y, groups)
         if not 0 < self.share <= 1:
@@ -88,6 +98,6 @@ class StableFeatures(TransformerMixin, BaseEstimator):
         self.kept_ = np.sort(kept[: max(1, round(self.share * X.shape[1]))])
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Return the kept columns."""
         return np.asarray(X)[:, self.kept_]

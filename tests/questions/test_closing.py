@@ -7,7 +7,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation import simulate_world
-from analysis_lib.questions import closing, closing_checks, closing_selected
+from analysis_lib.questions import closing, closing_checks, closing_own, closing_selected
 from analysis_lib.transfer import Direct, Method, Pool, scored_runs
 
 
@@ -85,20 +85,56 @@ def test_draws_are_averaged(world):
 def test_closing_table_by_hand(world):
     _, runs = world
     first = (runs["label"] == "class 0").to_numpy()
-    scores = closing.pool_scores(
-        pd.concat([predictions(runs, "base", "Z", first), predictions(runs, "best", "Z", True)]),
-        runs,
-        [Pool("Z")],
-    )
-    top = closing.pool_scores(predictions(runs, "base", "Z", True), runs, [Pool("Z")])
-    own = pd.DataFrame({"technique": ["best"], "strategy": ["E2"], "score": [0.9]})
-    cost = pd.Series({"best": 2.0})
-    table = closing.closing_table(
-        scores, top, own=own, cost=cost, baseline="base", n_resamples=50
+    new = pd.concat([predictions(runs, "base", "Z", first), predictions(runs, "best", "Z", True)])
+    new = new.assign(fold=0, seconds=np.where(new["technique"] == "best", 2.0, 1.0))
+    half = runs.groupby(["program", "label"]).cumcount() % 2 == 0
+    seen = {
+        "E1": predictions(runs, "base", "Z", True),
+        "E2": pd.concat(
+            [predictions(runs, "base", "Z", first | half), predictions(runs, "best", "Z", half)]
+        ),
+    }
+    table = closing.compare_methods(
+        new, seen, runs, [Pool("Z")], baseline="base", n_resamples=50
     ).set_index("technique")
+    share = half[~first].groupby(runs["program"]).mean().mean()
+    assert set(table.index) == {"base", "best"}
     assert table.loc["best", ["score", "base", "gap", "share"]].tolist() == [1, 0.5, 0.5, 1]
+    assert table.loc["best", "base_known"] == pytest.approx((1 + share) / 2)
     assert table.loc["base", "share"] == 0 and np.isnan(table.loc["base", "p_adjusted"])
-    assert table.loc["best", ["E2", "seconds"]].tolist() == [0.9, 2.0]
+    assert table["seconds"].to_dict() == {"base": 1.0, "best": 2.0}
+    assert table.loc["base", "E1"] == 1 and np.isnan(table.loc["best", "E1"])
+    assert table.loc["best", "E2"] == pytest.approx(half.mean(), abs=0.05)
+
+
+def test_own_gap_is_the_sum_of_replicates_and_program(world):
+    _, runs = world
+    pool = Pool("U", 10, "even")
+    kept = scored_runs(runs, pool)
+    first = (runs["label"] == "class 0").to_numpy()
+    unseen = pd.concat(
+        [
+            predictions(runs, "alone", "Z", first),
+            predictions(runs, "pooled", "U", False, size=5),
+            predictions(runs, "pooled", "U", True, size=10),
+            predictions(runs, "shots", "K", True, size=5),
+        ]
+    )
+    seen = {
+        s: pd.concat([predictions(runs, "alone", "Z", True), predictions(runs, "pooled", "U", u)])
+        for s, u in (("E1", True), ("E2", kept))  # right exactly where it is scored
+    }
+    found = closing_own.own_gaps(unseen, seen, runs, {"U": pool}, baseline="alone")
+    found = found.set_index("technique")
+    assert found.index.tolist() == ["alone", "pooled"]  # no seen score of the third
+    assert found.loc["alone", ["E1", "E2", "E4"]].tolist() == [1, 1, 0.5]
+    assert found.loc["alone", ["gap", "replicates", "program"]].tolist() == [0.5, 0, 0.5]
+    assert found.loc["pooled", ["E1", "E2", "E4", "gap"]].tolist() == [1, 1, 1, 0]
+    assert found.loc["alone", ["better", "cheaper"]].tolist() == [0, 0]
+    left = closing.pool_scores(unseen, runs, [pool]).groupby("technique")["score"].mean()
+    gained = left["pooled"] - left["alone"]
+    assert gained > 0 and found.loc["pooled", "better"] == 0
+    assert found.loc["pooled", "cheaper"] == pytest.approx(gained)
 
 
 def test_selected_methods_are_those_chosen_in_their_fold(world):
@@ -106,11 +142,11 @@ def test_selected_methods_are_those_chosen_in_their_fold(world):
     fold = runs["program"].map({"p00": 0, "p01": 0, "p02": 1, "p03": 1})
     parts = [("base", "Z", False), ("good", "Z", True), ("bad", "Z", False)]
     unseen = pd.concat([predictions(runs, *p).assign(fold=fold.to_numpy()) for p in parts])
-    rows = predictions(runs, "base", "Z", True)
+    seen = {s: predictions(runs, "base", "Z", True) for s in ("E1", "E2")}
     choice = pd.DataFrame({"fold": [0, 1], "track": "Z", "technique": ["good", "bad"]})
     found = closing_selected.selected_table(
         unseen,
-        rows,
+        seen,
         runs,
         choice,
         {"Z": [Pool("Z")]},
@@ -119,6 +155,8 @@ def test_selected_methods_are_those_chosen_in_their_fold(world):
         n_resamples=20,
     )
     assert found.set_index("of")["share"].to_dict() == {"all": 0.5, "first": 1.0}
+    assert found["chosen"].unique().tolist() == ["good (1), bad (1)"]
+    assert (found["base_known"] == 1).all()
 
 
 def test_twins_share_the_seed_of_the_reference(world):

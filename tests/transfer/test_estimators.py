@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from analysis_lib.errors import InputError
@@ -18,7 +18,8 @@ from analysis_lib.transfer import (
     class_effects,
     relative_to,
 )
-from analysis_lib.transfer.reference import leaf_probabilities, pooled_spread
+from analysis_lib.transfer.base import class_shares
+from analysis_lib.transfer.reference import leaf_probabilities, leaves_of, pooled_spread
 
 
 def split(world="transferable", **options):
@@ -82,6 +83,16 @@ def test_healthy_reference_needs_healthy_runs_of_every_training_program():
         Referenced(linear(), "H").fit(
             x, y, groups=g, reference=reference[2:], reference_groups=owners[2:]
         )
+
+
+def test_shares_of_a_forest_are_its_own():
+    (x, y, g), (new, _) = split()
+    for make in (ExtraTreesClassifier, RandomForestClassifier):
+        forest = make(7, random_state=0).fit(x, y)
+        assert (class_shares(forest, new) == forest.predict_proba(new)).all()
+        assert (leaves_of(forest, new) == forest.apply(new)).all()
+    plain = linear().fit(x, y)
+    assert (class_shares(plain, new) == plain.predict_proba(new)).all()
 
 
 def test_labelled_runs_count_in_leaves():
@@ -193,8 +204,9 @@ def test_group_robust_training_lifts_the_worst_program():
     sign = np.where(y == "a", 1.0, -1.0)
     first = sign * np.where(g == "r", -1.0, 1.0)
     x = np.column_stack([first, sign]) + rng.standard_normal((len(g), 2)) * [0.25, 1.2]
-    plain = GroupRobustLogistic(step=0.0).fit(x, y, groups=g)
-    robust = GroupRobustLogistic(step=0.1, iterations=600).fit(x, y, groups=g)
+    once = {"penalties": (1e-3,), "iterations": 600}
+    plain = GroupRobustLogistic(steps=(0.0,), **once).fit(x, y, groups=g)
+    robust = GroupRobustLogistic(steps=(0.1,), **once).fit(x, y, groups=g)
 
     def worst(model):
         return min((model.predict(x[g == p]) == y[g == p]).mean() for p in sizes)
@@ -208,9 +220,68 @@ def test_every_program_counts_the_same_in_plain_group_training():
     x = np.array([[1.0], [1.0], [-1.0]] + [[-1.0]] * 30 + [[1.0]] * 10)
     y = np.array(["a", "a", "b"] + ["b"] * 30 + ["a"] * 10)
     g = np.array(["p"] * 3 + ["q"] * 40)
-    model = GroupRobustLogistic(step=0.0, iterations=50).fit(x, y, groups=g)
+    model = GroupRobustLogistic(penalties=(1e-3,), steps=(0.0,), iterations=50)
+    model.fit(x, y, groups=g)
     p = model.predict_proba(np.array([[0.0]]))[0]
     assert abs(p[0] - 0.5) < 0.15  # not the 12 to 31 of the runs
+
+
+def test_without_steps_group_training_is_logistic_regression():
+    (x, y, g), (new, _) = split(programs=5)
+    penalty = 0.05
+    model = GroupRobustLogistic(penalties=(penalty,), steps=(0.0,), iterations=2000)
+    model.fit(x, y, groups=g)
+    inputs = np.hstack([np.clip((x - x.mean(axis=0)) / x.std(axis=0), -5, 5), np.ones((len(x), 1))])
+    cell = np.array([((g == a) & (y == b)).sum() for a, b in zip(g, y, strict=True)])
+    present = np.array([len(np.unique(y[g == a])) for a in g])
+    weight = 1 / (cell * present * len(np.unique(g)))
+    plain = LogisticRegression(C=1 / penalty, fit_intercept=False, max_iter=5000, tol=1e-10)
+    plain.fit(inputs, y, sample_weight=weight)
+    moved = (new - x.mean(axis=0)) / x.std(axis=0)
+    moved = np.hstack([np.clip(moved, -5, 5), np.ones((len(new), 1))])
+    assert model.predict_proba(new) == pytest.approx(plain.predict_proba(moved), abs=2e-3)
+
+
+def test_penalty_and_step_are_chosen_by_the_worst_held_out_training_programs():
+    # the class is in the difference of two noisy features, which a huge penalty cannot weigh
+    rng = np.random.default_rng(0)
+    g, y = np.repeat(list("pqrstu"), 40), np.tile(["a", "b"], 120)
+    noise = 3 * rng.standard_normal(len(g))
+    x = np.column_stack([noise + np.where(y == "a", 0.5, -0.5), noise])
+    options = {"steps": (0.0, 0.05), "rate": 0.1, "iterations": 300}
+    model = GroupRobustLogistic(penalties=(1e4, 1e-4), **options).fit(x, y, groups=g)
+    assert model.penalty_ == 1e-4
+    assert model.inner_["score"].max() > 0.95 and model.inner_["score"].min() < 0.7
+    again = GroupRobustLogistic(penalties=(1e4, 1e-4), **options).fit(x, y, groups=g)
+    assert again.inner_.equals(model.inner_)
+    alone = GroupRobustLogistic(penalties=(1e-4,), **options | {"steps": (model.step_,)})
+    alone.fit(x, y, groups=g)
+    assert alone.inner_.empty
+    assert alone.weights_ == pytest.approx(model.weights_, abs=1e-3)
+
+
+def test_the_choice_sees_only_programs_that_were_held_out_inside():
+    rng = np.random.default_rng(0)
+    g, x = np.repeat(list("pqrs"), 10), rng.standard_normal((40, 60))
+    y = rng.permutation(np.tile(["a", "b"], 20))  # nothing to learn, and enough to fit it
+    model = GroupRobustLogistic(penalties=(1e-4, 1e-3), steps=(0.0,)).fit(x, y, groups=g)
+    assert accuracy(model, x, y) == 1.0
+    assert model.inner_["score"].max() < 0.8
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_inner": 1}, "n_inner is 1"),
+        ({"penalties": (-1.0,)}, "must be 0 or more"),
+        ({"steps": ()}, "must be 0 or more"),
+        ({"iterations": 0}, "the others above 0"),
+    ],
+)
+def test_bad_options_of_group_training_are_named(change, message):
+    (x, y, g), _ = split(programs=4)
+    with pytest.raises(InputError, match=message):
+        GroupRobustLogistic(**change).fit(x, y, groups=g)
 
 
 def test_nearest_programs_are_kept():

@@ -1,5 +1,6 @@
 """Pools, the protocol, the choice inside and growth, on worlds with known answers."""
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -249,5 +250,9 @@ def test_more_programs_help_where_the_signal_is_shared():
     found = growth_scores(features, runs, [ALONE], sizes=[2, 6, 99], draws=3, n_groups=3)
     mean = found.groupby("programs")["score"].mean()
     assert mean.index.tolist() == [2, 6] and mean[6] > mean[2] + 0.03
+    assert found.groupby("programs")["draw"].nunique().to_dict() == {2: 3, 6: 1}  # 6 are all
+    with joblib.parallel_config(backend="threading"):  # other processes cannot import this test
+        again = growth_scores(features, runs, [ALONE], sizes=[2, 6], draws=3, n_groups=3, n_jobs=2)
+    pd.testing.assert_frame_equal(again, found)
     with pytest.raises(InputError, match="track Z"):
         growth_scores(features, runs, [CENTRED])
