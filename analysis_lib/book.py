@@ -1,8 +1,6 @@
 """Build the book of a profile from the pages in ``book/`` and the executed notebooks."""
 
-import base64
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -13,6 +11,15 @@ from pathlib import Path
 
 import yaml
 
+from analysis_lib.book_pages import DATA_CARD, generated, run_record
+from analysis_lib.book_tables import (
+    number_notebook,
+    number_tables,
+    offer_tables,
+    open_figures,
+    write_figures,
+    write_tables,
+)
 from analysis_lib.errors import InputError
 from analysis_lib.notebooks import Notebook, Project, pending, plan, record_of
 
@@ -71,9 +78,14 @@ def build(
         say("nothing changed since the last build")
         return index
     say("building the book")
+    # a notebook that is gone has left its entry behind
+    record["notebooks"] = {n.stem: record["notebooks"][n.stem] for n in notebooks}
     source = _stage(project, notebooks, record)
     html = _jupyter_book(project, source)
-    _prune_mathjax(html / "_static" / "mathjax")
+    _prune(html / "_static")
+    _mend_roles(html)
+    open_figures(html)
+    offer_tables(html, {path.stem for path in source.glob("notebooks/tables/*.csv")})
     (html / ".built").write_text(fingerprint)
     shutil.rmtree(book, ignore_errors=True)
     book.parent.mkdir(parents=True, exist_ok=True)
@@ -83,9 +95,10 @@ def build(
 
 
 def _fingerprint(project: Project, notebooks: Sequence[Notebook]) -> str:
-    """Digest of everything the pages are made of, the library's docstrings included."""
+    """Digest of everything the pages are made of; the library's docstrings are on one of them."""
     files = [project.root / "_config.yml", project.executed / "run.json"]
     files += [n.output for n in notebooks]
+    files += [p for name in ("CHANGELOG.md", DATA_CARD) if (p := project.root / name).exists()]
     files += [p for p in (project.root / "book").rglob("*") if p.is_file()]
     files += (project.root / "analysis_lib").rglob("*.py")
     total = hashlib.sha256()
@@ -105,94 +118,20 @@ def _stage(project: Project, notebooks: Sequence[Notebook], record: dict) -> Pat
     shutil.copytree(project.root / "book", source, ignore=shutil.ignore_patterns(".*"))
     (source / "notebooks" / "tables").mkdir(parents=True)
     for notebook in notebooks:
-        shutil.copyfile(notebook.output, source / "notebooks" / notebook.output.name)
-        _write_tables(notebook.output, source / "notebooks" / "tables")
-        _write_figures(notebook.output, source / "figures")
-    (source / "run_record.md").write_text(run_record(record), encoding="utf-8")
+        staged = source / "notebooks" / notebook.output.name
+        shutil.copyfile(notebook.output, staged)
+        number_notebook(staged)
+        write_tables(notebook.output, source / "notebooks" / "tables")
+        write_figures(notebook.output, source / "figures")
+    generated(project.root, record, source)
+    for page in source.glob("*.md"):
+        text, _ = number_tables(page.read_text(encoding="utf-8"), page.stem)
+        page.write_text(text, encoding="utf-8")
     config = yaml.safe_load((project.root / "_config.yml").read_text(encoding="utf-8"))
     if project.profile != "full":
         config.setdefault("html", {})["announcement"] = BANNER.format(profile=project.profile)
     (source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return source
-
-
-def _write_tables(executed: Path, folder: Path) -> None:
-    """Write the CSV that each table of a notebook carries to where its link points."""
-    for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", []):
-            table = output.get("metadata", {}).get("table")
-            if table:
-                (folder / f"{table['name']}.csv").write_text(table["csv"], encoding="utf-8")
-
-
-def _write_figures(executed: Path, folder: Path) -> None:
-    """Write every named figure of a notebook to a file, so that other pages can show it."""
-    for cell in json.loads(executed.read_text(encoding="utf-8"))["cells"]:
-        name = cell["metadata"].get("mystnb", {}).get("figure", {}).get("name")
-        images = [
-            o["data"]["image/png"]
-            for o in cell.get("outputs", [])
-            if "image/png" in o.get("data", {})
-        ]
-        if name and images:
-            folder.mkdir(exist_ok=True)
-            (folder / f"{name}.png").write_bytes(base64.b64decode("".join(images[-1])))
-
-
-def run_record(record: dict) -> str:
-    """Return the page that says how the notebooks of a profile were run.
-
-    Parameters
-    ----------
-    record : dict
-        Content of ``run.json``.
-    """
-
-    def rows(head: Sequence[str], lines: Sequence[Sequence[object]]) -> list[str]:
-        table = [head, ["---"] * len(head), *lines]
-        return [f"| {' | '.join(str(cell) for cell in line)} |" for line in table] + [""]
-
-    entries = sorted(record["notebooks"].items())
-    seconds = sum(entry["seconds"] for _, entry in entries)
-    times = [
-        [
-            f"[{stem}](notebooks/{stem}.ipynb)",
-            entry["started"][:16].replace("T", " "),
-            f"{entry['seconds']:.0f}",
-            entry["commit"] or "not under git",
-        ]
-        for stem, entry in entries
-    ]
-    values = [
-        [stem, f"`{name}`", f"`{value!r}`"]
-        for stem, entry in entries
-        for name, value in entry["parameters"].items()
-    ]
-    lines = [
-        "# Run record",
-        "",
-        f"This book was made with the profile `{record['profile']}`; its notebooks took "
-        f"{seconds:.0f} seconds together.",
-        "",
-        "## Notebooks",
-        "",
-        *rows(["notebook", "started (UTC)", "seconds", "commit"], times),
-        "## Parameters",
-        "",
-        *(rows(["notebook", "parameter", "value"], values) if values else ["None.", ""]),
-        "## Versions",
-        "",
-        *rows(["what", "version"], sorted(record["versions"].items())),
-        "## Corpus",
-        "",
-    ]
-    if record["corpus"]:
-        lines += ["Each manifest lists the sha256 of every file of its corpus.", ""]
-        digests = [[f"`{path}`", f"`{sha}`"] for path, sha in record["corpus"].items()]
-        lines += rows(["manifest", "sha256"], digests)
-    else:
-        lines += ["No corpus manifest was found under `data/`.", ""]
-    return "\n".join(lines)
 
 
 def _jupyter_book(project: Project, source: Path) -> Path:
@@ -222,11 +161,22 @@ def _python_path() -> list[str]:
     return [part for part in [os.environ.get("PYTHONPATH")] if part]
 
 
-def _prune_mathjax(folder: Path) -> None:
-    """Delete what pages with TeX maths never load: 22 of 24 MB."""
-    for path in sorted(folder.rglob("*"), reverse=True):
+def _mend_roles(html: Path) -> None:
+    """Let entries of the bibliography be items of their list, which docutils' role is not."""
+    for page in html.glob("bibliography.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace('role="doc-biblioentry"', 'role="listitem"'), "utf-8")
+
+
+def _prune(static: Path) -> None:
+    """Delete what no page loads: most of MathJax, and maps for debuggers of the theme."""
+    mathjax = static / "mathjax"
+    for path in sorted(static.rglob("*"), reverse=True):
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif not path.relative_to(folder).as_posix().startswith(MATHJAX_KEPT):
+        elif path.suffix == ".map" or (
+            path.is_relative_to(mathjax)
+            and not path.relative_to(mathjax).as_posix().startswith(MATHJAX_KEPT)
+        ):
             path.unlink()

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from analysis_lib.errors import InputError
 __all__ = ["Table", "answer", "glue", "table"]
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
+INTERVAL = re.compile(r"\[[-−]?[\d.]+%?, [-−]?[\d.]+%?\]")
 
 
 def _checked(name: str) -> str:
@@ -109,38 +111,38 @@ class Table:
             f"<thead>{row(self.frame.columns, 'th')}</thead><tbody>{body}</tbody></table>"
         )
 
-    def _markdown(self) -> str:
+    def markdown(self) -> str:
+        """Return the table as a numbered MyST table."""
+
         def line(cells):
             inside = " | ".join(str(c).replace("|", r"\|").replace("\n", " ") for c in cells)
-            return f"| {inside} |"
+            return f"| {INTERVAL.sub(_unbroken, inside)} |"
 
         rule = line("---:" if numeric else ":---" for numeric in self._numeric())
         rows = [line(self.frame.columns), rule, *(line(cells) for cells in self._cells())]
         return "\n".join(
-            [
-                f"```{{table}} {self.caption}",
-                f":name: {self.name}",
-                "",
-                *rows,
-                "```",
-                "",
-                f"{{download}}`Download as CSV <tables/{self.name}.csv>`",
-            ]
+            [f"```{{table}} {self.caption}", f":name: {self.name}", "", *rows, "```", ""]
         )
 
     def __repr__(self) -> str:
         return f"{self.caption}\n{self.frame.to_string(index=False)}"
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
         data = {
             "text/plain": repr(self),
             "text/html": self._html(),
-            "text/markdown": self._markdown(),
+            "text/markdown": self.markdown()
+            + f"\n{{download}}`Download as CSV <tables/{self.name}.csv>`",
         }
         return data, {"table": {"name": self.name, "csv": self.frame.to_csv(index=False)}}
 
 
-def _text(value: object, form: object) -> str:
+def _unbroken(interval: re.Match) -> str:
+    """Keep an interval on one line."""
+    return interval[0].replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _text(value: Any, form: Any) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if callable(form):

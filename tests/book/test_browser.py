@@ -1,7 +1,9 @@
-"""The book in a browser, opened as a file: maths drawn, no errors, nothing fetched."""
+"""The book in a browser, opened as a file: drawn, accessible, without errors, nothing fetched."""
 
 import json
 import shutil
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -36,13 +38,16 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def names(book):
-    pages = [book / "index.html", book / "methods.html", book / "bibliography.html"]
-    return [*pages, *sorted((book / "notebooks").glob("*.html"))]
+    """Every page that a reader gets to, the landing page first."""
+    pages = sorted([*book.glob("*.html"), *book.glob("notebooks/*.html")])
+    return sorted(pages, key=lambda page: page.name != "index.html")
 
 
-def ready(browser, page, width=1300):
+def ready(browser, page, width=1300, mode="light"):
     from selenium.webdriver.support.ui import WebDriverWait
 
+    wish = [{"name": "prefers-color-scheme", "value": mode}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
     browser.set_window_size(width, 900)
     browser.get(page.as_uri())
     drawn = (
@@ -93,6 +98,42 @@ def test_pages_do_not_scroll_sideways_on_a_narrow_screen(browser, names):
         if over > 1:
             wide.append((page.name, over))
     assert not wide
+
+
+ALSO_DARK = ("index", "glossary", "02_corpus", "08_leaderboard", "09_your_own")
+AUDIT = """
+const done = arguments[arguments.length - 1];
+const where = document.querySelector('#programs-and-faults') && arguments[0]
+  ? '#programs-and-faults' : 'article.bd-article';
+axe.run(where, {resultTypes: ['violations'], preload: false}).then(found => done(
+  found.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v =>
+    `${v.id}: ${v.nodes.length} times, first ${v.nodes[0].html.slice(0, 150)}`)));
+"""
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_axe_finds_nothing_serious(browser, names, mode):
+    """In the dark, which is one sheet of colours, on the pages with most kinds of content.
+
+    Of the library page one section is enough: all are made in the same way, and it is large.
+    """
+    package = find_spec("axe_playwright_python")
+    if package is None:
+        pytest.skip("needs axe-playwright-python, as in tests/oracles.txt")
+    axe = (Path(package.origin).parent / "axe.min.js").read_text(encoding="utf-8")
+    browser.set_script_timeout(300)
+    found = {}
+    for page in names:
+        if page.stem in ("search", "genindex", "py-modindex"):
+            continue
+        if mode == "dark" and page.stem not in ALSO_DARK:
+            continue
+        ready(browser, page, mode=mode)
+        assert browser.execute_script("return document.documentElement.dataset.theme") == mode
+        browser.execute_script(axe)
+        if serious := browser.execute_async_script(AUDIT, page.stem == "api"):
+            found[page.name] = serious
+    assert not found
 
 
 def test_search_finds_a_page(browser, book):

@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +13,8 @@ import yaml
 from bs4 import BeautifulSoup
 
 from analysis_lib import ROOT
+from analysis_lib.channels import CHANNELS, LAYER_CHANNELS
+from analysis_lib.faults import CATEGORIES, list_operators
 from analysis_lib.notebooks import Project
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src"}
@@ -80,6 +85,75 @@ def test_every_image_is_described(articles):
         if len(image.get("alt", "")) < 20 or Path(image["src"]).name in image["alt"]
     ]
     assert not bare
+
+
+def test_every_figure_is_numbered_and_captioned(articles):
+    bare = [
+        (path.name, image.get("src"))
+        for path, article in articles.items()
+        for image in article.find_all("img")
+        if not (figure := image.find_parent("figure"))
+        or not figure.select_one("figcaption .caption-number")
+        or len(figure.select_one("figcaption .caption-text").get_text()) < 20
+    ]
+    assert not bare
+
+
+def test_line_art_is_vector(articles):
+    pixels = {
+        path.name: Path(image["src"]).name
+        for path, article in articles.items()
+        for image in article.find_all("img")
+        if Path(image["src"]).suffix != ".svg"
+    }
+    assert not pixels
+
+
+def test_every_table_is_numbered_and_can_be_downloaded(articles, book):
+    """But for reports that are a table to work with, or part of a page of their own."""
+    bare = []
+    for path, article in articles.items():
+        tables = [] if path.name == "api.html" else article.find_all("table")
+        for table in tables:
+            if table.find_parent(class_="text_html"):
+                continue
+            number = table.select_one("caption .caption-number")
+            link = table.find_next("a", class_="download")
+            offered = link and (path.parent / link["href"]).resolve()
+            if not (number and table.get("id") and offered and offered.stem == table["id"]):
+                bare.append((path.name, table.get("id"), table.get_text()[:40]))
+            elif len(offered.read_text().splitlines()) < len(table.find_all("tr")):
+                bare.append((path.name, table["id"], "lacks rows"))
+    assert not bare
+
+
+def test_the_book_is_small(book):
+    size = sum(path.stat().st_size for path in book.rglob("*") if path.is_file())
+    assert size <= 40e6
+
+
+def test_the_glossary_is_what_the_library_has(articles, book):
+    text = articles[book / "glossary.html"].get_text()
+    names = [o.id for o in list_operators()] + [*CHANNELS, *LAYER_CHANNELS, *CATEGORIES]
+    assert not [name for name in names if name not in text]
+
+
+def test_the_limitations_speak_of_every_chapter(articles, book):
+    page = articles[book / "limitations.html"]
+    linked = {Path(a["href"]).stem for a in page.find_all("a", href=True)}
+    assert {path.stem for path in book.glob("notebooks/*.html")} <= linked
+
+
+def test_an_unchanged_book_is_there_at_once(book):
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis_lib", "book", "--profile", "quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "nothing changed since the last build" in done.stdout, done.stdout + done.stderr
+    assert time.monotonic() - start < 20  # about one second, on a machine with nothing else to do
 
 
 def test_no_leftovers_in_the_text(articles):
