@@ -12,7 +12,7 @@ import numpy as np
 
 from analysis_lib.errors import InputError
 
-__all__ = ["EPOCHS", "HEALTHY", "RECIPE", "STREAMS", "Configuration", "Run"]
+__all__ = ["EPOCHS", "HEALTHY", "RECIPE", "STREAMS", "Configuration", "Run", "canonical"]
 
 EPOCHS = 12
 """Logged epochs of every run, whatever the program or fault."""
@@ -29,12 +29,19 @@ STREAMS = ("weights", "data", "order", "fault")
 Scalar = str | int | float | bool
 
 
-def _canonical(content: Mapping) -> str:
+def canonical(content: object) -> str:
+    """Return canonical JSON, of which keys are made: sorted, no spaces, no NaN.
+
+    Examples
+    --------
+    >>> canonical({"b": 1.0, "a": [2]})
+    '{"a":[2],"b":1.0}'
+    """
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _digest(content: Mapping) -> str:
-    return hashlib.sha256(_canonical(content).encode()).hexdigest()
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Configuration:
 
     def __eq__(self, other):
         same = isinstance(other, Configuration)
-        return same and _canonical(self.spec) == _canonical(other.spec)
+        return same and canonical(self.spec) == canonical(other.spec)
 
     def __reduce__(self):
         return (Configuration, (self.program, self.operator, dict(self.parameters)))

@@ -10,6 +10,14 @@ class InputError(ValueError):
     """A value given by the user is wrong; the message is one line that says what to do.
 
     The command line prints the message and exits with status 2, without a traceback.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise unknown("program", "snn_wein", ["snn_wine", "gcn_film_era"])
+    ... except InputError as error:
+    ...     print(error)
+    unknown program 'snn_wein'; did you mean 'snn_wine'? (known: gcn_film_era, snn_wine)
     """
 
 

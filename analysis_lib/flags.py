@@ -292,7 +292,7 @@ def _epoch_of(epochs: pd.DataFrame) -> np.ndarray:
     return epoch
 
 
-def _frame(values: Iterable[np.ndarray], names: tuple[str, ...], index) -> pd.DataFrame:
+def _frame(values: Iterable[np.ndarray], names: tuple[str, ...], index: pd.Index) -> pd.DataFrame:
     with np.errstate(over="ignore"):
         table = np.column_stack(list(values)).astype(np.float32)
     return pd.DataFrame(table, columns=list(names), index=index)

@@ -85,6 +85,18 @@ def label_runs(
     A validation loss that is missing at every snapshot although the train loss is not was not
     measured, and does not make a run unstable. A run without snapshots is stable, for lack of
     evidence. Accuracies are stored as float32: a gap within 1e-6 of the threshold equals it.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"run_id": ["a"], "program": "p", "operator": "healthy",
+    ...                      "category": "Healthy", "parameters": "{}", "configuration": "c",
+    ...                      "seed": 0, "status": "ok", "higher_is_better": True,
+    ...                      "final_metric": 0.9})
+    >>> epochs = pd.DataFrame({"run_id": "a", "epoch": [-1, 0], "train_loss": [1.0, 2e6],
+    ...                        "valid_loss": 1.0, "train_accuracy": 0.5, "valid_accuracy": 0.5})
+    >>> found = label_runs(runs, epochs)
+    >>> bool(found.at[0, "unstable"]), int(found.at[0, "first_bad_epoch"])
+    (True, 0)
     """
     _require(runs, "runs", ("run_id", "category"))
     _require(epochs, "epochs", ("run_id", "epoch"))

@@ -1,6 +1,8 @@
 """Numbers the study published, so that ours can stand beside them."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 __all__ = ["PUBLISHED", "TABLE_VII"]
 
@@ -29,7 +31,7 @@ share of the unstable runs that explode in the first epoch.
 
 _COLUMNS = ("cluster", "runs", "programs", "unstable", "mismatch", "median_hvp", "median_grad_std")
 
-TABLE_VII = tuple(
+TABLE_VII: tuple[Mapping[str, Any], ...] = tuple(
     MappingProxyType(dict(zip(_COLUMNS, row, strict=True)))
     for row in (
         ("0", 1346, 19, 0.005, 0.491, 6.1e-1, 1.4e-2),

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -54,6 +54,13 @@ class Trace:
     record : dict
         Scalars: ``parameters_count``, ``weights_digest``, ``learning_rate``, ``batch_size``,
         ``steps``, ``optimizer``, ``loss``, ``metric_name``, ``final_metric``.
+
+    Examples
+    --------
+    >>> from analysis_lib import Configuration, Run
+    >>> trace = train(Run(Configuration("snn_wine"), seed=0, epochs=2))
+    >>> trace.status, trace.epochs["epoch"].tolist(), trace.record["optimizer"]
+    ('ok', [-1, 0, 1], 'rmsprop')
     """
 
     status: str
@@ -63,10 +70,10 @@ class Trace:
     record: dict
 
 
-def _penalty(model: nn.Module, penalties) -> Tensor | float:
+def _penalty(model: nn.Module, penalties: Mapping[str, str]) -> Tensor | float:
     total = 0.0
     for module in model.modules():
-        kind = penalties.get(getattr(module, "slot", None))
+        kind = penalties.get(getattr(module, "slot", ""))
         if kind is None:
             continue
         # the kernels of a layer; of a recurrent one those on its inputs, as in Keras
@@ -132,6 +139,11 @@ def find_device(name: str) -> torch.device:
     ------
     InputError
         If the name is none of these, or torch sees no such GPU.
+
+    Examples
+    --------
+    >>> find_device("cpu")
+    device(type='cpu')
     """
     kind, _, index = name.partition(":")
     if kind not in ("cpu", "cuda") or not (index.isdecimal() or name == kind):

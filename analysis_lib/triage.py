@@ -101,7 +101,7 @@ class TriageRule(ClassifierMixin, BaseEstimator):
         y = np.asarray(y, dtype=bool)
         if len(x) != len(y) or y.all() or not y.any():
             raise InputError("triage needs stable and unstable runs, and a label for each run")
-        tried = [self.clusters] if np.ndim(self.clusters) == 0 else list(self.clusters)
+        tried = np.atleast_1d(self.clusters).tolist()
         known = x[finite]
         distinct = len(np.unique(known, axis=0)) if len(known) else 0
         tried = [k for k in tried if 2 <= k < distinct]
@@ -115,7 +115,7 @@ class TriageRule(ClassifierMixin, BaseEstimator):
         z = (known - self.mean_) / self.scale_
         found = {k: KMeans(k, n_init=4, random_state=self.random_state).fit(z) for k in tried}
         self.silhouettes_ = {k: self._silhouette(z, m.labels_) for k, m in found.items()}
-        self.n_clusters_ = max(tried, key=self.silhouettes_.get)
+        self.n_clusters_ = max(tried, key=lambda k: self.silhouettes_[k])
         centers = found[self.n_clusters_].cluster_centers_
         centers = centers[np.argsort(-centers.sum(axis=1))]
         self.centers_ = centers * self.scale_ + self.mean_
@@ -193,7 +193,12 @@ def triage_features(
 
 
 def fit_triage(
-    epochs: pd.DataFrame, runs: pd.DataFrame, *, epoch: int = 0, label: str = "unstable", **options
+    epochs: pd.DataFrame,
+    runs: pd.DataFrame,
+    *,
+    epoch: int = 0,
+    label: str = "unstable",
+    **options: Any,
 ) -> TriageRule:
     """Fit the triage rule on runs of a corpus.
 

@@ -14,7 +14,7 @@ from analysis_lib.configuration import Configuration, Run
 from analysis_lib.errors import InputError
 from analysis_lib.faults.operator import faulty_setup
 from analysis_lib.programs import get_program, list_programs
-from analysis_lib.training import _Objective, find_device, train
+from analysis_lib.training import Objective, find_device, train
 
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 
@@ -25,7 +25,7 @@ def forward_and_backward(program, device, setup=None):
     inputs, target = program.prepare(rows, torch.Generator().manual_seed(0))
     model = program.model(setup, seed=0).to(device)
     raw = model(*(tensor.to(device) for tensor in inputs))
-    loss = _Objective(model, setup)(raw, target.to(device))
+    loss = Objective(program, model, setup)(raw, target.to(device))
     loss.backward()
     return model, loss
 
@@ -55,7 +55,7 @@ def test_a_tensor_left_on_the_cpu_is_found():
     rows = tuple(torch.tensor(a[:8]) for a in program.arrays().train)
     inputs, target = program.prepare(rows, torch.Generator().manual_seed(0))
     with pytest.raises((RuntimeError, NotImplementedError)):
-        _Objective(model, setup)(model(*inputs), target.to("meta")).backward()
+        Objective(program, model, setup)(model(*inputs), target.to("meta")).backward()
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "mps"])

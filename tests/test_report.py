@@ -40,6 +40,18 @@ def markdown(table) -> str:
     return format_display_data(table)[0]["text/markdown"]
 
 
+def test_an_interval_stays_on_one_line():
+    frame = pd.DataFrame({"gap": ["0.1 [-0.2, 0.3]", "[a, b](c) [1, 2", "9% [8%, 10%]"]})
+    table = report.table(frame, name="tab-x", caption="Gaps.")
+    lines = markdown(table).splitlines()
+    assert lines[5:8] == [
+        "| 0.1 [-0.2,\N{NO-BREAK SPACE}0.3] |",
+        "| [a, b](c) [1, 2 |",
+        "| 9% [8%,\N{NO-BREAK SPACE}10%] |",
+    ]
+    assert "[-0.2, 0.3]" in format_display_data(table)[1]["table"]["csv"]
+
+
 def test_an_answer_is_markdown():
     [output] = shown(report.answer, "The gap is **0.19**.")
     assert output.data["text/markdown"] == "The gap is **0.19**."

@@ -3,7 +3,7 @@
 import contextlib
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -146,7 +146,12 @@ def generate(
     if device == "cpu" and memory_gib is None:
         memory_gib = 4.0  # a GPU's driver reserves far more address space than a run uses
     runs = _plan(programs, configurations, healthy, seeds, random_state)
-    options = {"cpu_s": cpu_s, "wall_s": wall_s, "memory_gib": memory_gib, "retry": retry or ()}
+    options: dict[str, Any] = {
+        "cpu_s": cpu_s,
+        "wall_s": wall_s,
+        "memory_gib": memory_gib,
+        "retry": retry or (),
+    }
     options["trainer"] = trainers[device]
     # batch systems end a job by SIGTERM; it is to end like Ctrl-C
     with contextlib.suppress(ValueError):  # outside the main thread there are no signals

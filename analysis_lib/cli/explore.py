@@ -1,11 +1,15 @@
 """Commands that show programs and faults, and train one run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from analysis_lib.errors import InputError, unknown
+
+if TYPE_CHECKING:
+    from analysis_lib.faults import Operator
+    from analysis_lib.programs import Program
 
 __all__ = ["faults", "programs", "run"]
 
@@ -72,7 +76,9 @@ def faults(
     typer.echo(_table(rows))
 
 
-def _parameters(operator, target, seed: int, given: list[str]) -> dict:
+def _parameters(
+    operator: "Operator", target: "Program", seed: int, given: list[str]
+) -> dict[str, Any]:
     """Sampled parameters, with those given in their place, all checked by the operator."""
     import numpy as np
 

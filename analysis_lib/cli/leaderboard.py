@@ -1,11 +1,14 @@
 """The command that checks prediction files and ranks them beside techniques."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from analysis_lib.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["leaderboard"]
 
@@ -55,7 +58,7 @@ def leaderboard(
     data = load_corpus(corpus)
     runs: dict = {}
 
-    def runs_of(name: str):
+    def runs_of(name: str) -> "pd.DataFrame":
         if name not in runs:
             runs[name] = board.task_runs(data, name, n_programs=programs, random_state=seed)
         return runs[name]
@@ -82,9 +85,10 @@ def leaderboard(
             cache=ROOT / "_build" / "predictions",
         )
         entries += found
-        for entry in found if save is not None else ():
-            path = board.save_entry(entry, save, runs=runs_of(task), corpus=data)
-            typer.echo(f"saved {path}")
+        if save is not None:
+            for entry in found:
+                path = board.save_entry(entry, save, runs=runs_of(task), corpus=data)
+                typer.echo(f"saved {path}")
     if not entries:
         raise InputError("the folders hold no file with predictions")
     table = board.leaderboard(entries, random_state=seed)
@@ -95,7 +99,7 @@ def leaderboard(
         html.write_text(board.board_table(table, caption="Leaderboard.").to_page(), "utf-8")
 
 
-def _lines(table) -> str:
+def _lines(table: "pd.DataFrame") -> str:
     from analysis_lib.leaderboard import CONTEST, board_columns
 
     shown, texts = board_columns(table)

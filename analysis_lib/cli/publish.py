@@ -1,8 +1,11 @@
 """Commands that run the notebooks and build the book."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from analysis_lib.notebooks import Project
 
 __all__ = ["book", "notebooks"]
 
@@ -24,7 +27,7 @@ def _fail(error: Exception) -> typer.Exit:
     return typer.Exit(1)
 
 
-def _run(project, **options) -> None:
+def _run(project: "Project", **options: Any) -> None:
     from analysis_lib.notebooks import NotebookFailed, run
 
     try:

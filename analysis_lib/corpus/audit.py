@@ -31,7 +31,6 @@ EXPLAINED = {
 """Findings that are as they should be, and why; see :func:`audit_corpus`."""
 
 _LIMITS = {"share": (0.0, 1.0), "flag": (0.0, 1.0), "count": (0.0, np.inf)}
-_SIGNED = ("_mean", "lambda_min", "hessian_trace", "update_curvature", "rho", "kappa", "progress")
 
 
 def _traced(corpus: Corpus) -> pd.DataFrame:

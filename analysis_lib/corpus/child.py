@@ -22,6 +22,7 @@ import traceback
 import types
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from analysis_lib.configuration import HEALTHY, Run
 from analysis_lib.corpus.journal import Row, digest
@@ -165,7 +166,8 @@ def _train(train: Callable, run: Run) -> tuple[dict, list[bytes]]:
 def _main(pipe: Connection, spec: dict, trainer: str | bytes, limits: tuple) -> None:
     start = time.monotonic()
     _limits(*limits)
-    blobs = []
+    blobs: list[bytes] = []
+    head: dict[str, Any]
     try:
         try:
             train, run = _prepared(spec, trainer)
@@ -200,7 +202,7 @@ def _main(pipe: Connection, spec: dict, trainer: str | bytes, limits: tuple) -> 
 # --------------------------------------------------------------------------- in the driver
 
 
-def _start_once(context, arguments: tuple) -> tuple:
+def _start_once(context: Any, arguments: tuple) -> tuple:
     reader, writer = context.Pipe(duplex=False)
     process = context.Process(target=_main, args=(writer, *arguments), daemon=True)
     with LOCK, writer:
@@ -340,7 +342,8 @@ def run_child(
             "workers with DASK_DISTRIBUTED__WORKER__DAEMON=False in their environment"
         )
     arguments = (dict(spec), trainer, (math.ceil(cpu_s), float(wall_s), memory_gib))
-    attempts, head = 0, {"status": "killed"}
+    attempts = 0
+    head: dict[str, Any] = {"status": "killed"}
     while head["status"] == "killed" and attempts < 2:
         head, blobs = _attempt(arguments)
         attempts += 1

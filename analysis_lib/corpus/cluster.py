@@ -11,6 +11,7 @@ import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 from analysis_lib.errors import InputError
 
@@ -33,7 +34,7 @@ def _what_a_worker_is() -> tuple[bool, int]:
     return multiprocessing.current_process().daemon, RECIPE
 
 
-def _check_workers(client) -> None:
+def _check_workers(client: Any) -> None:
     from analysis_lib.configuration import RECIPE
 
     try:

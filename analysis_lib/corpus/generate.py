@@ -75,7 +75,7 @@ class _Tally:
 
 def _cores() -> int:
     """Usable cores, which may be fewer than those of the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def generate(
@@ -151,9 +151,7 @@ def generate(
         random.Random(random_state).shuffle(todo)
         summary = Summary(planned, already)
         shown = Progress(summary, progress)
-        pool = executor
-        if executor is None:
-            pool = ThreadPoolExecutor(workers or _cores())
+        pool = ThreadPoolExecutor(workers or _cores()) if executor is None else executor
         journal.note(limits=limits, running={})
         crew = _Crew(todo, pool, limits | {"trainer": trainer}, summary)
         try:
@@ -184,14 +182,16 @@ class _Deserted:
     """Whether to say that a Dask cluster has no workers: after some seconds, then rarely."""
 
     def __init__(self, pool: Executor):
-        self.pool, self.since, self.pause = pool, None, _PATIENCE
+        self.pool, self.pause = pool, _PATIENCE
+        self.since: float | None = None
 
     def __call__(self) -> bool:
         if count_workers(self.pool) != 0:
             self.since, self.pause = None, _PATIENCE
             return False
         now = time.monotonic()
-        self.since = self.since or now
+        if self.since is None:
+            self.since = now
         if now - self.since < self.pause:
             return False
         self.since, self.pause = now, _REMIND
@@ -247,8 +247,16 @@ class _Crew:
                 future.cancel()
 
 
-def _drain(crew: _Crew, journal: Journal, shown: Progress, on_result, *, patient: bool) -> None:
-    summary, tally, noted, running = crew.summary, _Tally(), 0.0, {}
+def _drain(
+    crew: _Crew,
+    journal: Journal,
+    shown: Progress,
+    on_result: Callable[[Summary], object] | None,
+    *,
+    patient: bool,
+) -> None:
+    summary, tally, noted = crew.summary, _Tally(), 0.0
+    running: dict[str, int] | None = {}
     deserted = _Deserted(crew.pool)
     for result in crew.results():
         if time.monotonic() - noted > 1:

@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from analysis_lib.configuration import RECIPE
-from analysis_lib.corpus.schema import SCHEMA_VERSION, canonical
+from analysis_lib.configuration import RECIPE, canonical
+from analysis_lib.corpus.schema import SCHEMA_VERSION
 from analysis_lib.errors import InputError
 
 __all__ = ["Journal", "Row", "digest"]
@@ -121,6 +121,16 @@ class Journal:
     InputError
         If the file is missing (reading), in use by another driver (writing), damaged, not a
         journal, or of another recipe or schema version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(f"{folder}/journal.sqlite", write=True) as journal:
+    ...         journal.note(why="an example")
+    ...     with Journal(f"{folder}/journal.sqlite") as journal:
+    ...         journal.statuses(), journal.noted("why")
+    ({}, 'an example')
     """
 
     def __init__(self, path: str | Path, *, write: bool = False):
@@ -260,7 +270,7 @@ class Journal:
     def __enter__(self) -> "Journal":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _select(self, sql: str, values: Iterable = ()) -> Iterator[tuple]:

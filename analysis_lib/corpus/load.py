@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,9 +13,9 @@ import pyarrow.parquet as pq
 
 from analysis_lib import ROOT
 from analysis_lib.channels import CHANNELS
+from analysis_lib.configuration import canonical
 from analysis_lib.corpus.schema import (
     SCHEMA_VERSION,
-    canonical,
     check_columns,
     epochs_schema,
     layers_schema,
@@ -72,7 +73,7 @@ class Corpus:
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
-    layers: pd.DataFrame | Callable[[], pd.DataFrame]
+    layers: pd.DataFrame
     path: Path | None = None
     manifest: Mapping | None = None
 
@@ -97,7 +98,7 @@ class Corpus:
             table = table.join(pd.crosstab(runs["program"], runs["status"]))
         return table
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         epoch = self.epochs["epoch"]
         span = f"epochs {epoch.min()} to {epoch.max()}" if len(epoch) else "no epochs"
         place = f" from {self.path}" if self.path else ""
@@ -107,13 +108,13 @@ class Corpus:
         )
 
 
-def _layers(self: Corpus) -> pd.DataFrame:
+def _layers(self: Any) -> pd.DataFrame:
     if callable(self._layers):
         self._layers = self._layers()
     return self._layers
 
 
-def _set_layers(self: Corpus, value: pd.DataFrame | Callable[[], pd.DataFrame]) -> None:
+def _set_layers(self: Any, value: pd.DataFrame | Callable[[], pd.DataFrame]) -> None:
     self._layers = value
 
 
@@ -304,6 +305,12 @@ def load_corpus(
     InputError
         If the store is missing, damaged or altered, or a channel or program is unknown. What the
         contents say is checked by ``corpus verify``.
+
+    Examples
+    --------
+    >>> corpus = load_corpus(programs=["snn_wine"], channels=["train_loss"], window=2)
+    >>> corpus.channels, sorted(corpus.epochs["epoch"].unique().tolist())
+    (['train_loss'], [-1, 0, 1])
     """
     path = DEFAULT if path is None else Path(path)
     if window is not None and (
@@ -320,7 +327,7 @@ def load_corpus(
 
     def read(kind: str, schema: pa.Schema) -> pd.DataFrame:
         names = _parts(path, kind, manifest, chosen)
-        options = {"window": window, "verify": verify}
+        options: dict[str, Any] = {"window": window, "verify": verify}
         parts = [read_part(path, name, manifest, schema, **options) for name in names]
         return _frame(parts, schema)
 

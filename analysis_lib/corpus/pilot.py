@@ -99,7 +99,9 @@ def summarise(table: pd.DataFrame) -> pd.DataFrame:
     return groups.agg(configurations="size", killed="mean").reset_index()
 
 
-def _draws(name: str, operators, draws: int, random_state: int) -> list[Configuration]:
+def _draws(
+    name: str, operators: Iterable[str] | None, draws: int, random_state: int
+) -> list[Configuration]:
     from analysis_lib.faults import get_operator, list_operators
     from analysis_lib.faults.gradients import training_of
     from analysis_lib.programs import get_program

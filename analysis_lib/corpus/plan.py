@@ -1,13 +1,22 @@
 """Which runs make up a corpus: static, seeded, balanced."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from analysis_lib.configuration import HEALTHY, Configuration, Run
 from analysis_lib.errors import InputError
 
+if TYPE_CHECKING:
+    from analysis_lib.programs import Program
+
 __all__ = ["make_plan"]
 
-VARIANTS = ({}, {"lr_factor": 0.7}, {"batch_factor": 1.5, "lr_factor": 1.3})
+VARIANTS: tuple[dict[str, float], ...] = (
+    {},
+    {"lr_factor": 0.7},
+    {"batch_factor": 1.5, "lr_factor": 1.3},
+)
 """Healthy configurations: as declared, and two label-preserving variants."""
 
 FEWER = ("Data", "Loop")
@@ -84,7 +93,9 @@ def make_plan(
     return plan
 
 
-def _draw(program, category: str, count: int, rng: np.random.Generator, seen: list) -> list:
+def _draw(
+    program: "Program", category: str, count: int, rng: np.random.Generator, seen: list
+) -> list:
     """Draw configurations that train unlike those seen; adds what they train to ``seen``."""
     from analysis_lib.faults import list_operators
     from analysis_lib.faults.gradients import training_of

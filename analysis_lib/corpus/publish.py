@@ -15,13 +15,14 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis_lib.configuration import HEALTHY, RECIPE, Configuration, Run
+from analysis_lib.configuration import HEALTHY, RECIPE, Configuration, Run, canonical
 from analysis_lib.corpus.card import Card, citation_file, columns_table, render
 from analysis_lib.corpus.croissant import CROISSANT, describe
 from analysis_lib.corpus.journal import Journal, Row
@@ -31,7 +32,6 @@ from analysis_lib.corpus.schema import (
     LABELS,
     SCHEMA_VERSION,
     STATUSES,
-    canonical,
     check_tables,
     epochs_schema,
     from_bytes,
@@ -103,7 +103,7 @@ def _record(row: Row, about: Mapping, categories: Mapping[str, str]) -> dict:
 
 
 def _runs_table(records: list[dict], schema: pa.Schema) -> pa.Table:
-    columns = {name: [record[name] for record in records] for name in schema.names}
+    columns: dict[str, Any] = {name: [record[name] for record in records] for name in schema.names}
     for field in schema:
         if pa.types.is_floating(field.type):
             column = [np.nan if v is None else v for v in columns[field.name]]
@@ -303,7 +303,17 @@ def publish(
     return manifest
 
 
-def _build(new, journal, rows, specs, about, categories, label, card, thinning) -> dict:
+def _build(
+    new: Path,
+    journal: Journal,
+    rows: list[Row],
+    specs: list[dict],
+    about: Mapping[str, dict],
+    categories: Mapping[str, str],
+    label: Callable,
+    card: Card,
+    thinning: Thinning | None,
+) -> dict:
     """Write everything, one program at a time, so that memory holds the traces of one only."""
     digest, counts, labelled, problems = hashlib.sha256(), {"runs.parquet": len(rows)}, [], []
     for program, group in itertools.groupby(rows, key=lambda row: row.program):

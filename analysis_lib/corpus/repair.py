@@ -31,6 +31,15 @@ def repair(journal_path: str | Path) -> pd.DataFrame:
     ------
     InputError
         If there is no journal, it is in use, or too damaged to be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Journal(f"{folder}/journal.sqlite", write=True):
+    ...         pass
+    ...     len(repair(f"{folder}/journal.sqlite"))
+    0
     """
     path = Path(journal_path)
     if not path.is_file():

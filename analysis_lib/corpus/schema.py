@@ -1,7 +1,6 @@
 """What the three tables of a corpus look like, and what is checked before they are believed."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -10,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis_lib.channels import CHANNELS, LAYER_CHANNELS
+from analysis_lib.configuration import canonical
 from analysis_lib.errors import InputError
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "SCHEMA_VERSION",
     "STATUSES",
     "TRACED",
-    "canonical",
     "check_columns",
     "check_tables",
     "epochs_schema",
@@ -141,11 +140,6 @@ def layers_schema(
     layer = _field("layer", pa.string(), "", "name of the layer", False)
     depth = _field("depth", pa.float32(), "share", "position in the network, 0..1", False)
     return base.insert(at, depth).insert(at, layer)
-
-
-def canonical(content: object) -> str:
-    """Return canonical JSON: sorted keys, no spaces, no NaN."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def spec_id(spec: Mapping) -> str:

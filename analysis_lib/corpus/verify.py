@@ -24,9 +24,8 @@ from analysis_lib.corpus.schema import (
     some,
     spec_id,
 )
-from analysis_lib.errors import InputError
 
-__all__ = ["check_store", "status", "verify_store"]
+__all__ = ["status", "verify_store"]
 
 _CORE = ("train_loss", "valid_loss", "probe_loss", "weight_norm")
 _RECENT_S = 600.0
@@ -215,22 +214,6 @@ _CHECKS = {
     "C10": "labels follow from each other",
     "C11": "counts by status are those of the manifest",
 }
-
-
-def check_store(path: str | Path, **options: object) -> pd.DataFrame:
-    """Return :func:`verify_store`, or raise with the first failed checks.
-
-    Raises
-    ------
-    InputError
-        If a check failed.
-    """
-    checks = verify_store(path, **options)
-    failed = checks[~checks["ok"].fillna(False)]
-    if len(failed):
-        lines = [f"{c.check}: no ({c.detail})" for c in failed.itertuples()]
-        raise InputError(f"{path} fails {len(failed)} checks: " + "; ".join(lines[:3]))
-    return checks
 
 
 def status(journal_path: str | Path, plan: Iterable[Run]) -> pd.DataFrame:

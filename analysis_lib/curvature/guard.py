@@ -4,7 +4,7 @@ import random
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -145,7 +145,7 @@ class twice_differentiable(TorchFunctionMode):  # noqa: N801 (a context manager)
         return FORMS.get(func, func)(*args, **(kwargs or {}))
 
 
-def _quietly_set(stack: ExitStack, flags) -> None:
+def _quietly_set(stack: ExitStack, flags: AbstractContextManager) -> None:
     def leave(*_):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)

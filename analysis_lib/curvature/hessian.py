@@ -231,8 +231,8 @@ def layerwise(
     [1.0, 18.0, 18.0]
     """
     layout = Layout(model)
-    v, hv = (layout.checked(x).double().cpu().numpy() for x in (v, product))
-    sums = layout.sums_by_layer(np.stack([np.ones_like(v), v * v, v * hv, hv * hv]))
+    x, hx = (layout.checked(t).double().cpu().numpy() for t in (v, product))
+    sums = layout.sums_by_layer(np.stack([np.ones_like(x), x * x, x * hx, hx * hx]))
     size, vv, vhv, square = np.concatenate([sums, sums.sum(1, keepdims=True)], axis=1)
     with np.errstate(all="ignore"):
         columns = {"size": size.astype(int), "hvp_norm": np.sqrt(square / vv), "rayleigh": vhv / vv}

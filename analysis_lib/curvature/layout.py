@@ -65,6 +65,12 @@ class Layout:
     ------
     InputError
         If the model has no trainable parameter.
+
+    Examples
+    --------
+    >>> layout = Layout(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)))
+    >>> list(layout.layers), int(layout.sizes.sum())
+    (['0', '1'], 13)
     """
 
     def __init__(self, model: nn.Module):

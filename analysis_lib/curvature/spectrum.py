@@ -62,6 +62,12 @@ def rademacher(size: int, *, probes: int = 1, seed: int = 0) -> Tensor:
 
     Row i is the same however many probes are drawn. Kept in eight bits because drawing them
     anew costs more than a product in small models.
+
+    Examples
+    --------
+    >>> signs = rademacher(4, probes=2)
+    >>> signs.shape, sorted(set(signs.abs().flatten().tolist()))
+    (torch.Size([2, 4]), [1])
     """
     if probes < 1:
         raise InputError(f"probes is {probes}; expected at least 1")
@@ -139,7 +145,7 @@ def lanczos(matvec: Matvec, start: Tensor, *, steps: int, tolerance: float = 0.0
         off.append(float(w.norm()))
         if not np.isfinite(off[-1]):
             lost = torch.full_like(start, torch.nan)
-            return Spectrum(*[np.nan] * 4, lost, lost, j + 1)
+            return Spectrum(np.nan, np.nan, np.nan, np.nan, lost, lost, j + 1)
         exhausted = off[-1] <= 1e-10 * max(map(abs, [*diagonal, *off[:-1]]))
         if tolerance or exhausted or j + 1 == steps:
             values, vectors = eigh_tridiagonal(np.array(diagonal), np.array(off[:-1]))

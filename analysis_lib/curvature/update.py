@@ -4,6 +4,7 @@ import copy
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -98,7 +99,7 @@ def _bare_step(twin: torch.optim.Optimizer) -> None:
     step(twin)
 
 
-def _mirrored(value, p: Tensor):
+def _mirrored(value: Any, p: Tensor) -> Any:
     if not torch.is_tensor(value):
         return value
     value = value.to_dense() if value.is_sparse else value
@@ -218,6 +219,14 @@ def loss_along(
     reset : callable
         Called before every evaluation, so that each sees the same dropout masks and buffers; see
         :func:`~analysis_lib.curvature.undisturbed`.
+
+    Examples
+    --------
+    >>> model = torch.nn.Linear(1, 1, bias=False)
+    >>> x, way = torch.ones(1, 1), torch.ones(1, dtype=torch.double)
+    >>> with loss_along(lambda: model(x).sum(), Layout(model), way, reset=lambda: None) as at:
+    ...     round(at(2.0) - at(0.0), 4)
+    2.0
     """
     # the tensors are swapped, not written to: the weights come back bit for bit, and a graph that
     # the caller still holds stays valid

@@ -81,6 +81,14 @@ def fit_temperature(
     -------
     float
         Between 0.1 and 10; above 1 the scores were too sure.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> scores = rng.normal(size=(2000, 2))
+    >>> label = np.array(["a", "b"])[(rng.gumbel(size=scores.shape) + scores / 2).argmax(axis=1)]
+    >>> fit_temperature(scores, label, ["a", "b"], prior=np.full(2, 0.5)) > 1.5
+    True
     """
     weight = run_weights(label, classes, prior)
     at = np.searchsorted(classes, label)

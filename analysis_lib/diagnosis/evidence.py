@@ -123,6 +123,11 @@ def healthy_ranges(values: np.ndarray) -> HealthyRanges:
     ----------
     values : ndarray of shape (n_runs, n_snapshots, n_curves)
         Snapshot 0 is ``init``; NaN where a run has no such curve.
+
+    Examples
+    --------
+    >>> healthy_ranges(np.random.default_rng(0).normal(size=(50, 3, 2))).quantiles.shape
+    (3, 3, 2)
     """
     empty = np.isnan(values).all(axis=0)
     filled = np.where(empty, 0.0, values)

@@ -20,7 +20,13 @@ SUMMARIES = ("init", "last", "slope", "swing")
 
 
 def feature_names() -> list[str]:
-    """Return the names of the features, in the order of :func:`summarise_curves`."""
+    """Return the names of the features, in the order of :func:`summarise_curves`.
+
+    Examples
+    --------
+    >>> feature_names()[:2], feature_names()[-1]
+    (['train loss: last', 'train loss: slope'], 'not finite')
+    """
     names = [
         f"{curve.name}: {what}"
         for curve in CURVES.values()
@@ -46,6 +52,14 @@ def curves_of(epochs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray,
         NaN where a channel is missing or not finite.
     broken : ndarray of bool of shape (n_runs, n_snapshots)
         Whether the train, validation or probe loss is not finite although the run records it.
+
+    Examples
+    --------
+    >>> epochs = pd.DataFrame({"run_id": "a", "epoch": [-1, 0], "grad_norm": [10.0, 0.1],
+    ...                        "probe_loss": 1.0})
+    >>> run_ids, epoch, values, broken = curves_of(epochs)
+    >>> run_ids.tolist(), epoch.tolist(), values.shape == (1, 2, len(CURVES))
+    (['a'], [[-1, 0]], True)
     """
     given = epochs.reindex(columns=["run_id", "epoch", *CHANNELS])
     cube = make_cube(given, CHANNELS, window=None)
@@ -111,6 +125,15 @@ def summarise_curves(
     -------
     ndarray of shape (n_runs, n_features)
         Columns as :func:`feature_names`; NaN where the window has no finite value.
+
+    Examples
+    --------
+    >>> epochs = pd.DataFrame({"run_id": "a", "epoch": [-1, 0], "grad_norm": [10.0, 0.1],
+    ...                        "probe_loss": 1.0})
+    >>> _, epoch, values, broken = curves_of(epochs)
+    >>> row = pd.Series(summarise_curves(epoch, values, broken, window=1)[0], feature_names())
+    >>> float(row["gradient: last"])
+    -2.0
     """
     inside = epoch < window
     seen = np.isfinite(values) & inside[:, :, None]

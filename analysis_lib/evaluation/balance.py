@@ -1,5 +1,7 @@
 """Equal class mixes within programs: by drawing training runs, or by weighting them."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
@@ -82,7 +84,7 @@ def balance_weights(program: np.ndarray, label: np.ndarray) -> np.ndarray:
     return np.where(several | ~several.any(), total / (classes * size), 0.0)
 
 
-def fit(model, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None):
+def fit(model: Any, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None) -> Any:
     """Fit an estimator, with weights if they are given; a pipeline gives them to its last step.
 
     Raises
@@ -109,7 +111,7 @@ def fit(model, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None = None):
     return model.fit(x, y, **{name: weights})
 
 
-def _cells(program, label) -> tuple[np.ndarray, ...]:
+def _cells(program: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return for every run its (program, class), that one's size, the smallest size in the program,
     and whether the program has several classes."""
     group = pd.factorize(np.asarray(program))[0]

@@ -13,6 +13,8 @@ permuted, balanced  identity                       class mix, the link of featur
 =================== ============================== ==========================================
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -89,6 +91,13 @@ def rename_within_program(runs: pd.DataFrame, label: str, *, random_state: int =
     -------
     DataFrame
         A copy of ``runs`` with renamed labels.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"program": list("ppqq"), "label": list("abab")})
+    >>> renamed = rename_within_program(runs, "label", random_state=1)
+    >>> sorted(renamed["label"]), renamed.groupby("program")["label"].nunique().tolist()
+    (['a', 'a', 'b', 'b'], [2, 2])
     """
     rng = np.random.default_rng(random_state)
     names = np.sort(runs[label].astype(str).unique())
@@ -101,7 +110,7 @@ def rename_within_program(runs: pd.DataFrame, label: str, *, random_state: int =
 def permutation_scores(
     features: pd.DataFrame,
     runs: pd.DataFrame,
-    technique,
+    technique: Any,
     strategy: str,
     label: str,
     *,
@@ -109,7 +118,7 @@ def permutation_scores(
     unit: str = "run",
     balanced: bool = False,
     random_state: int = 0,
-    **options,
+    **options: Any,
 ) -> pd.DataFrame:
     """Score a technique that is trained and tested on labels permuted within programs.
 
@@ -130,6 +139,14 @@ def permutation_scores(
     -------
     DataFrame of shape (repeats, ...)
         repeat and the scores of :func:`analysis_lib.evaluation.scores.score_table`.
+
+    Examples
+    --------
+    >>> from analysis_lib.evaluation.worlds import simulate_world
+    >>> features, runs = simulate_world("transferable", programs=4, classes=2)
+    >>> table = permutation_scores(features, runs, "DEFault", "E1", "label", repeats=2)
+    >>> table["repeat"].tolist()
+    [0, 1]
     """
     rows = []
     for repeat in range(repeats):
@@ -185,7 +202,14 @@ def prior_oracle(runs: pd.DataFrame, label: str) -> pd.DataFrame:
 
 
 def program_indicator(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return features that say nothing but which program a run belongs to (one column each)."""
+    """Return features that say nothing but which program a run belongs to (one column each).
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"run_id": ["a", "b"], "program": ["p", "q"]})
+    >>> program_indicator(runs).to_numpy().tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     table = pd.get_dummies(runs["program"].astype(str), prefix="program", dtype=float)
     return table.set_axis(pd.Index(runs["run_id"], name="run_id"), axis=0)
 
@@ -224,6 +248,12 @@ def balanced_runs(
     ------
     InputError
         If no program has enough classes of ``min_runs`` runs.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"program": list("ppppq"), "label": list("aaabb")})
+    >>> balanced_runs(runs, "label", min_runs=1)["label"].tolist()
+    ['a', 'b']
     """
     rng = np.random.default_rng(random_state)
     unit = runs["configuration"] if "configuration" in runs else pd.Series(range(len(runs)))

@@ -17,13 +17,14 @@ with what, whatever later versions of libraries draw from the same seed.
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.predictions import read_table, write_table
-from analysis_lib.evaluation.splits import get_strategy, make_splits, train_rows
+from analysis_lib.evaluation.splits import Strategy, get_strategy, make_splits, train_rows
 
 __all__ = ["check_folds", "load_splits", "make_folds", "pick_splits", "save_splits"]
 
@@ -106,6 +107,18 @@ def check_folds(folds: pd.DataFrame, runs: pd.DataFrame, *, label: str | None = 
         If columns are missing, folds are not whole numbers from 0, a run is missing, strange or
         listed twice, a unit that a strategy keeps together is spread over folds, or a fold leaves
         too little to train on.
+
+    Examples
+    --------
+    >>> from analysis_lib.evaluation.worlds import simulate_world
+    >>> _, runs = simulate_world("none", programs=3, classes=2)
+    >>> folds = make_folds(runs, label="label", strategies=["E4"])
+    >>> check_folds(folds, runs, label="label")
+    >>> try:
+    ...     check_folds(folds.iloc[1:], runs)
+    ... except InputError as error:
+    ...     print(str(error).split(";")[0])
+    E4, repeat 0: 1 runs have no fold and 0 folds are of other runs
     """
     missing = [c for c in COLUMNS if c not in folds]
     if missing or folds.empty:
@@ -134,7 +147,7 @@ def check_folds(folds: pd.DataFrame, runs: pd.DataFrame, *, label: str | None = 
 
 
 def save_splits(
-    folds: pd.DataFrame, path: str | Path, *, runs: pd.DataFrame, label: str, **metadata
+    folds: pd.DataFrame, path: str | Path, *, runs: pd.DataFrame, label: str, **metadata: Any
 ) -> Path:
     """Check folds and write them as a Parquet file.
 
@@ -156,6 +169,17 @@ def save_splits(
     ------
     InputError
         As :func:`check_folds`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from analysis_lib.evaluation.worlds import simulate_world
+    >>> _, runs = simulate_world("none", programs=3, classes=2)
+    >>> folds = make_folds(runs, label="label", strategies=["E4"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save_splits(folds, f"{folder}/folds.parquet", runs=runs, label="label", seed=0)
+    ...     load_splits(file, runs=runs, label="label").equals(folds)
+    True
     """
     check_folds(folds, runs, label=label)
     return write_table(folds[COLUMNS], path, FORMAT, {"label": label, **metadata})
@@ -183,6 +207,17 @@ def load_splits(
     ------
     InputError
         If there is no file, it is of another format, version or label, or as :func:`check_folds`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from analysis_lib.evaluation.worlds import simulate_world
+    >>> _, runs = simulate_world("none", programs=3, classes=2)
+    >>> folds = make_folds(runs, label="label", strategies=["E4"])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save_splits(folds, f"{folder}/folds.parquet", runs=runs, label="label", seed=7)
+    ...     load_splits(file).attrs["seed"]
+    7
     """
     folds = read_table(path, FORMAT)
     if label is not None and folds.attrs.get("label") != label:
@@ -221,7 +256,7 @@ def pick_splits(folds: pd.DataFrame, strategy: str, *, repeat: int = 0) -> pd.Da
     return part[["run_id", "fold"]].reset_index(drop=True)
 
 
-def _check_units(fold, runs: pd.DataFrame, strategy, where: str) -> None:
+def _check_units(fold: np.ndarray, runs: pd.DataFrame, strategy: Strategy, where: str) -> None:
     wanted = list(dict.fromkeys([*strategy.disjoint, *strategy.within]))
     missing = [c for c in wanted if c not in runs]
     if missing:

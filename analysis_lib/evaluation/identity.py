@@ -136,6 +136,13 @@ def identity_scores(predictions: pd.DataFrame, *, level: float = 0.95) -> pd.Dat
     ------
     InputError
         If a column is missing or there is no row.
+
+    Examples
+    --------
+    >>> guesses = pd.DataFrame({"run_id": range(4), "program": list("ppqq"), "label": "a",
+    ...                         "fold": 0, "predicted": list("pqqq")})
+    >>> identity_scores(guesses).loc["all", ["accuracy", "chance"]].tolist()
+    [0.75, 0.5]
     """
     missing = [c for c in ("program", "label", "predicted") if c not in predictions]
     if missing or predictions.empty:

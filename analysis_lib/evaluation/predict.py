@@ -214,7 +214,15 @@ def _fold_of(runs: pd.DataFrame, splits: pd.DataFrame) -> np.ndarray:
     return fold
 
 
-def fit_predict(make, x_train, y_train, x_test, seed, weights=None, eraser=None):
+def fit_predict(
+    make: Callable[[int], Any],
+    x_train: np.ndarray,
+    y_train: np.ndarray,
+    x_test: np.ndarray,
+    seed: int,
+    weights: np.ndarray | None = None,
+    eraser: tuple | None = None,
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """Fit one model and predict; return guesses, classes and probabilities (or two None)."""
     if eraser is not None:
         erasure, programs, classes = eraser
@@ -239,7 +247,7 @@ class _Clone:
         return model.set_params(**dict.fromkeys(names, seed))
 
 
-def make_factory(technique) -> Callable[[int], BaseEstimator]:
+def make_factory(technique: Any) -> Callable[[int], BaseEstimator]:
     """Return what makes an unfitted model from a random state."""
     if isinstance(technique, str):
         technique = get_technique(technique)
@@ -270,7 +278,7 @@ def features_of(features: pd.DataFrame, runs: pd.DataFrame) -> np.ndarray:
     return x
 
 
-def _collect(fold, classes, results) -> pd.DataFrame:
+def _collect(fold: np.ndarray, classes: np.ndarray, results: Sequence[tuple]) -> pd.DataFrame:
     shares = np.full((len(fold), len(classes)), np.nan)
     for k, (_, known, probability) in zip(np.unique(fold), results, strict=True):
         if known is not None:

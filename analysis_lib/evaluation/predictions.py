@@ -135,6 +135,17 @@ def save_predictions(
     ------
     InputError
         As :func:`check_predictions`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = pd.DataFrame({"run_id": ["a", "b"], "program": ["p", "q"], "fold": [0, 1],
+    ...                       "technique": "mine", "window": 5, "strategy": "E4", "repeat": 0,
+    ...                       "label": ["x", "y"], "predicted": ["x", "x"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save_predictions(table, Path(folder, "mine.parquet"), metadata={"seed": 0})
+    ...     load_predictions(file)["predicted"].tolist()
+    ['x', 'x']
     """
     return write_table(check_predictions(predictions), path, FORMAT, metadata)
 
@@ -157,6 +168,17 @@ def load_predictions(path: str | Path) -> pd.DataFrame:
     InputError
         If there is no file, it is of another format or version, or what it holds does not pass
         :func:`check_predictions`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> table = pd.DataFrame({"run_id": ["a", "b"], "program": ["p", "q"], "fold": [0, 1],
+    ...                       "technique": "mine", "window": 5, "strategy": "E4", "repeat": 0,
+    ...                       "label": ["x", "y"], "predicted": ["x", "x"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = save_predictions(table, f"{folder}/mine.parquet", metadata={"seed": 7})
+    ...     load_predictions(folder).shape, load_predictions(file).attrs["seed"]
+    ((2, 9), 7)
     """
     path = Path(path)
     if not path.is_dir():
@@ -189,6 +211,14 @@ def score_predictions(
     -------
     DataFrame
         The columns of ``by`` and those of :func:`analysis_lib.evaluation.scores.score_table`.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"run_id": range(4), "program": list("ppqq"), "label": list("abab"),
+    ...                       "predicted": list("aabb"), "technique": "mine", "window": 5,
+    ...                       "strategy": "E4", "repeat": 0})
+    >>> score_predictions(table, min_runs=1)["program_macro_recall"].tolist()
+    [0.5]
     """
     by = list(by)
     rows = [

@@ -159,7 +159,7 @@ def mmd_ratio(
     return pd.DataFrame(result).T.rename_axis("quantity")
 
 
-def _cell_means(x, cell, unit, bandwidth) -> np.ndarray:
+def _cell_means(x: np.ndarray, cell: np.ndarray, unit: np.ndarray, bandwidth: float) -> np.ndarray:
     """Return the mean kernel between cells, leaving out pairs of runs of one configuration."""
     n = cell.max() + 1
     member = np.eye(n)[cell]

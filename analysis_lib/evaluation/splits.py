@@ -124,7 +124,7 @@ def _inside(runs, classes, n_splits, rng):
     return folds
 
 
-def _groups(*columns: str):
+def _groups(*columns: str) -> Callable:
     def assign(runs, classes, n_splits, rng):
         return runs.groupby(list(columns), sort=True).ngroup().to_numpy()
 

@@ -11,6 +11,7 @@ from functools import cache as cached
 from importlib.metadata import version
 from itertools import islice, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from joblib import Parallel, delayed
 from analysis_lib.dependencies import code_files
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.folds import check_folds, pick_splits
-from analysis_lib.evaluation.predict import assemble, fit_fold, fold_tasks
+from analysis_lib.evaluation.predict import FoldTask, assemble, fit_fold, fold_tasks
 from analysis_lib.evaluation.predictions import (
     check_predictions,
     load_predictions,
@@ -119,7 +120,7 @@ def run_study(
         key = (technique.feature_set, window)
         if key not in features:
             features[key] = extract(table, technique.feature_set, window=window)
-        options = {"random_state": random_state + repeat, "n_splits": n_splits}
+        options: dict[str, Any] = {"random_state": random_state + repeat, "n_splits": n_splits}
         options["n_groups"] = n_groups if get_strategy(strategy).unit else 0
         if folds is not None:
             splits = pick_splits(folds, strategy, repeat=repeat)
@@ -129,8 +130,12 @@ def run_study(
                 drawn[strategy, repeat] = made
             splits = drawn[strategy, repeat]
         options |= {"probabilities": probabilities, "balance": balance}
-        tags = {"technique": technique.name, "window": window, "strategy": strategy}
-        tags["repeat"] = repeat
+        tags: dict[str, Any] = {
+            "technique": technique.name,
+            "window": window,
+            "strategy": strategy,
+            "repeat": repeat,
+        }
         file = None
         if cache is not None:
             setting = {"label": label, "options": options, "content": content_hash, "tags": tags}
@@ -162,7 +167,15 @@ def run_study(
     return table
 
 
-def _fit_all(missing, runs, label, *, seeds, balance, n_jobs) -> Iterator[list[tuple]]:
+def _fit_all(
+    missing: list[tuple],
+    runs: pd.DataFrame,
+    label: str,
+    *,
+    seeds: list[int],
+    balance: str,
+    n_jobs: int,
+) -> Iterator[list[tuple]]:
     """Yield results and CPU seconds of the folds of every combination, fitted in one queue."""
     sizes: deque[int] = deque()
     shared: dict[int, np.ndarray] = {}  # one array per feature table: workers map it once
@@ -190,7 +203,7 @@ def _fit_all(missing, runs, label, *, seeds, balance, n_jobs) -> Iterator[list[t
     next(queue, None)  # joblib takes a queue that is dropped at its last result for a cancelled one
 
 
-def _timed(task) -> tuple[tuple, float]:
+def _timed(task: FoldTask) -> tuple[tuple, float]:
     start = time.process_time()
     return fit_fold(task), time.process_time() - start
 
@@ -201,7 +214,13 @@ def _tag(predictions: pd.DataFrame, tags: dict) -> pd.DataFrame:
     return predictions
 
 
-def _digest(x, about, technique, strategy, setting) -> str:
+def _digest(
+    x: pd.DataFrame,
+    about: tuple[bytes, ...],
+    technique: Technique,
+    strategy: str,
+    setting: dict[str, Any],
+) -> str:
     feature_set = technique.feature_set
     name = feature_set.name if isinstance(feature_set, FeatureSet) else feature_set
     estimator = technique.make_estimator(0)
@@ -217,8 +236,8 @@ def _digest(x, about, technique, strategy, setting) -> str:
     }
     digest = hashlib.sha256(json.dumps(text, sort_keys=True).encode())
     digest.update(x.to_numpy(dtype=float).tobytes())
-    for text in about:
-        digest.update(text)
+    for part in about:
+        digest.update(part)
     return digest.hexdigest()[:32]
 
 
@@ -231,7 +250,7 @@ def _text(table: pd.DataFrame) -> bytes:
     return table.astype(str).to_csv(index=False).encode()
 
 
-def _kinds(estimator) -> list[type]:
+def _kinds(estimator: Any) -> list[type]:
     """Classes of an estimator and of all estimators nested in its parameters."""
     nested = [v for v in estimator.get_params().values() if hasattr(v, "get_params")]
     return sorted({type(e) for e in (estimator, *nested)}, key=lambda k: k.__qualname__)
@@ -251,7 +270,8 @@ def _code_of(kind: type) -> str:
     if files := code_files(kind.__module__):
         return _digest_of(files)
     try:
-        return _digest_of([inspect.getsourcefile(sys.modules[kind.__module__])])
+        file = inspect.getsourcefile(sys.modules[kind.__module__])
+        return _digest_of([file]) if file else _source(kind)
     except (KeyError, OSError, TypeError):  # compiled, or of a console
         return _source(kind)
 

@@ -19,6 +19,7 @@ regression the score bootstrap.
 """
 
 import warnings
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -185,7 +186,7 @@ def _share(resampled: np.ndarray, observed: float) -> float:
     return float(np.mean(resampled >= observed * (1 - 1e-9)))
 
 
-def _edge(p_value, estimate: float, step: float, alpha: float) -> float:
+def _edge(p_value: Callable[[float], float], estimate: float, step: float, alpha: float) -> float:
     """Return where the p-value falls below alpha, going from the estimate in steps."""
     inside, outside = estimate, estimate + 2 * step
     for _ in range(12):

@@ -110,7 +110,14 @@ def simulate_world(
     return pd.DataFrame(values, columns=names, index=pd.Index(runs["run_id"])), runs
 
 
-def _cells(rng, programs, classes, configurations, skew, least) -> tuple[np.ndarray, np.ndarray]:
+def _cells(
+    rng: np.random.Generator,
+    programs: int,
+    classes: int,
+    configurations: int,
+    skew: float | None,
+    least: int,
+) -> tuple[np.ndarray, np.ndarray]:
     """Return program and class of every configuration."""
     total = classes * configurations
     if skew is None:

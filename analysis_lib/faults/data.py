@@ -78,7 +78,7 @@ def _inputs(arrays: Arrays) -> int:
     return max(1, len(arrays) - 1)
 
 
-def _labels(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
+def _labels(arrays: Arrays, rng: np.random.Generator, *, classes: bool, share: float) -> Arrays:
     target = arrays[-1].copy()
     chosen = _some(rng, np.arange(len(target)), share)
     if classes:
@@ -90,7 +90,7 @@ def _labels(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
     return (*arrays[:-1], target)
 
 
-def _delete(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
+def _delete(arrays: Arrays, rng: np.random.Generator, *, classes: bool, share: float) -> Arrays:
     groups = [np.arange(len(arrays[-1]))]
     if classes:
         labels, places, _ = _classes(arrays[-1])
@@ -99,14 +99,16 @@ def _delete(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
     return tuple(a[kept] for a in arrays)
 
 
-def _unbalance(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
+def _unbalance(arrays: Arrays, rng: np.random.Generator, *, classes: bool, share: float) -> Arrays:
     labels, places, _ = _classes(arrays[-1])
     small = np.flatnonzero(places < len(labels) // 2)
     kept = np.setdiff1d(np.arange(len(places)), _some(rng, small, share))
     return tuple(a[kept] for a in arrays)
 
 
-def _noise(arrays: Arrays, rng, *, classes: bool, share: float, size: float) -> Arrays:
+def _noise(
+    arrays: Arrays, rng: np.random.Generator, *, classes: bool, share: float, size: float
+) -> Arrays:
     chosen = _some(rng, np.arange(len(arrays[-1])), share)
     changed = list(arrays)
     for i in range(_inputs(arrays)):
@@ -118,7 +120,7 @@ def _noise(arrays: Arrays, rng, *, classes: bool, share: float, size: float) -> 
     return tuple(changed)
 
 
-def _mix(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
+def _mix(arrays: Arrays, rng: np.random.Generator, *, classes: bool, share: float) -> Arrays:
     chosen = _some(rng, np.arange(len(arrays[-1])), share)
     changed = list(arrays)
     for i in range(_inputs(arrays)):
@@ -131,7 +133,7 @@ def _mix(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
     return tuple(changed)
 
 
-def _overlap(arrays: Arrays, rng, *, classes: bool, share: float) -> Arrays:
+def _overlap(arrays: Arrays, rng: np.random.Generator, *, classes: bool, share: float) -> Arrays:
     labels, places, _ = _classes(arrays[-1])
     chosen = _some(rng, np.flatnonzero(places == len(labels) - 1), share)
     repeated = [np.concatenate([a, a[chosen]]) for a in arrays]

@@ -1,5 +1,6 @@
 """Which losses and output activations train alike, seen from the gradient they send back."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
@@ -56,7 +57,7 @@ def _alike(a: np.ndarray | None, b: np.ndarray | None) -> bool:
     return a is not None and b is not None and float(a @ b) > 1 - 1e-6
 
 
-def distinct(program: Program, candidates) -> list[tuple[str, str]]:
+def distinct(program: Program, candidates: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the pairs (loss, output) that train unlike the healthy pair and each other.
 
     Losses whose gradients differ by a constant factor only count as alike, and pairs without a
@@ -100,10 +101,9 @@ class Training:
         return self.direction is not None
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, Training) and self.rest == other.rest
-        return same and _alike(self.direction, other.direction)
-
-    __hash__ = None
+        if not isinstance(other, Training):
+            return False
+        return self.rest == other.rest and _alike(self.direction, other.direction)
 
 
 def training_of(configuration: Configuration) -> Training:

@@ -1,5 +1,7 @@
 """Faults of layers: DEFault's ten operators."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from analysis_lib.faults.operator import Parameter, operator
@@ -63,7 +65,9 @@ def change_filters(program: Program, setup: Setup, *, layer: str, filters: int) 
     return setup.edited(layer, units=filters)
 
 
-def _options(key: str, *kinds: str, values: tuple, rigid: bool = True):
+def _options(
+    key: str, *kinds: str, values: tuple, rigid: bool = True
+) -> Callable[[Program], dict[str, tuple]]:
     """Return a function: slots of a program to the harmful values of an option they can take."""
 
     def found(program: Program) -> dict[str, tuple]:
@@ -75,7 +79,7 @@ def _options(key: str, *kinds: str, values: tuple, rigid: bool = True):
     return found
 
 
-def _sample_option(found, key: str):
+def _sample_option(found: Callable[[Program], dict[str, tuple]], key: str) -> Callable:
     def sample(program: Program, rng: np.random.Generator) -> dict:
         usable = found(program)
         layer = pick(rng, tuple(usable))

@@ -1,5 +1,6 @@
 """Faults of the loss."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ HARMFUL = {
 """Losses that LCH draws, without those that FLO draws, where their gradient is their own."""
 
 
-def _usable(program: Program, losses) -> tuple[str, ...]:
+def _usable(program: Program, losses: Iterable[str]) -> tuple[str, ...]:
     pairs = ((name, program.setup.output) for name in losses if name in LOSSES)
     return tuple(name for name, _ in distinct(program, pairs))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,12 @@ class Parameter:
     """A parameter of an operator: its type, range or choices, and meaning.
 
     ``choices`` may depend on the program: a callable from program to names.
+
+    Examples
+    --------
+    >>> factor = Parameter(float, "multiplies the rate", low=1e-6, high=1e6)
+    >>> factor.check("factor", 10, get_program("snn_wine"))
+    10.0
     """
 
     kind: type
@@ -53,7 +60,7 @@ class Parameter:
         """Return the allowed values for a program, or None for a range."""
         return self.choices(program) if callable(self.choices) else self.choices
 
-    def check(self, name: str, value: object, program: Program) -> object:
+    def check(self, name: str, value: Any, program: Program) -> Any:
         """Return the value if it is allowed.
 
         Raises
@@ -63,9 +70,10 @@ class Parameter:
         """
         if self.kind is float and type(value) is int:
             value = float(value)
-        if type(value) is not self.kind:
+        kind = type(value)
+        if kind is not self.kind:
             raise InputError(
-                f"parameter '{name}' is {value!r} ({type(value).__name__}); "
+                f"parameter '{name}' is {value!r} ({kind.__name__}); "
                 f"expected {self.kind.__name__}: {self.help}"
             )
         choices = self.allowed(program)
@@ -81,6 +89,10 @@ class Parameter:
 
 def _always(program: Program) -> str | None:
     return None
+
+
+def _nothing(program: Program, rng: np.random.Generator) -> dict:
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +118,15 @@ class Operator:
         ``sample(program, rng)`` returns parameters, drawn from values meant to do harm.
     weight : float
         How often a plan draws it, relative to others of its category; 0 for never.
+
+    Examples
+    --------
+    >>> from analysis_lib import get_operator, get_program
+    >>> rate = get_operator("HLR")
+    >>> rate.category, rate.applies(get_program("snn_wine")) is None
+    ('Hyperparameter', True)
+    >>> rate.check(get_program("snn_wine"), {"factor": 100})
+    {'factor': 100.0}
     """
 
     id: str
@@ -115,10 +136,10 @@ class Operator:
     change: Callable[..., Setup]
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     applies: Callable[[Program], str | None] = _always
-    sample: Callable[[Program, np.random.Generator], dict] = lambda program, rng: {}
+    sample: Callable[[Program, np.random.Generator], dict] = _nothing
     weight: float = 1.0
 
-    def check(self, program: Program, parameters: Mapping[str, object]) -> dict:
+    def check(self, program: Program, parameters: Mapping[str, Any]) -> dict:
         """Return complete, valid parameters.
 
         Raises
@@ -146,7 +167,7 @@ class Operator:
         return {n: self.parameters[n].check(n, v, program) for n, v in parameters.items()}
 
 
-def operator(id: str, *, category: str, title: str, source: str, **options) -> Callable:
+def operator(id: str, *, category: str, title: str, source: str, **options: Any) -> Callable:
     """Register the decorated ``change(program, setup, **parameters)`` as an operator.
 
     The docstring of the function says what the fault is; ``options`` are the remaining fields of
@@ -173,6 +194,12 @@ def get_operator(id: str) -> Operator:
     ------
     InputError
         If there is none, with the nearest match.
+
+    Examples
+    --------
+    >>> from analysis_lib import get_operator
+    >>> get_operator("HLR").title
+    'change the learning rate'
     """
     if id not in _REGISTRY:
         raise unknown("operator", id, _REGISTRY)
@@ -180,7 +207,14 @@ def get_operator(id: str) -> Operator:
 
 
 def list_operators(category: str | None = None) -> list[Operator]:
-    """Return the fault operators (not ``healthy``) in the order of their categories."""
+    """Return the fault operators (not ``healthy``) in the order of their categories.
+
+    Examples
+    --------
+    >>> from analysis_lib import list_operators
+    >>> [operator.id for operator in list_operators("Optimization")]
+    ['OCH', 'FOP', 'OCG']
+    """
     if category is not None and category not in CATEGORIES:
         raise unknown("category", category, CATEGORIES)
     faults = [o for o in _REGISTRY.values() if o.id != HEALTHY]
@@ -199,6 +233,7 @@ def faulty_setup(configuration: Configuration) -> Setup:
 
     Examples
     --------
+    >>> from analysis_lib.faults import faulty_setup
     >>> faulty_setup(Configuration("snn_wine", "HLR", {"factor": 100.0})).lr
     0.1
     """

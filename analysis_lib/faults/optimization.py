@@ -45,6 +45,7 @@ def _seeded(program: Program) -> tuple[str, ...]:
 
 def _sample_swap(program: Program, rng: np.random.Generator) -> dict:
     # rates of SGD are too large for steps of fixed size, and theirs too small for SGD
+    harmful: tuple[str, ...]
     if program.setup.optimizer == "sgd" and program.setup.lr >= 0.02:
         harmful = ("adadelta", "rmsprop", "adam")
     else:

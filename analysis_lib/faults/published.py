@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from analysis_lib.faults.operator import get_operator, list_operators
+from analysis_lib.faults.operator import Parameter, get_operator, list_operators
 
 __all__ = ["published_operators"]
 
@@ -80,7 +80,7 @@ def _row(published: str, technique: str, own: str) -> dict:
     }
 
 
-def _range(name: str, parameter) -> str:
+def _range(name: str, parameter: Parameter) -> str:
     if isinstance(parameter.choices, tuple):
         return f"{name}: {', '.join(map(str, parameter.choices))}"
     if parameter.choices is not None:

@@ -1,5 +1,6 @@
 """Faults of regularization: penalties, weight decay, dropout, early stopping."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ __all__ = [
 PENALTIES = ("l1", "l2", "l1_l2")
 
 
-def _penalised(setup: Setup, slots, penalty: str) -> Setup:
+def _penalised(setup: Setup, slots: Iterable[str], penalty: str) -> Setup:
     return replace(setup, penalties={**setup.penalties, **dict.fromkeys(slots, penalty)})
 
 

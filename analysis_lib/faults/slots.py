@@ -1,7 +1,8 @@
 """What operators ask of programs: slots by kind, draws, and whether an edit can be built."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ __all__ = [
     "uniform",
     "weighted",
 ]
+
+T = TypeVar("T")
 
 ALL = "all"
 OUTPUT = "output"
@@ -70,7 +73,7 @@ def steps(program: Program) -> int:
     return max(1, -(-rows(program) // program.setup.batch_size) * program.passes)
 
 
-def pick(rng: np.random.Generator, values) -> object:
+def pick(rng: np.random.Generator, values: Sequence[T]) -> T:
     """Draw one of some values."""
     return values[int(rng.integers(len(values)))]
 
@@ -85,14 +88,14 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(f"{np.exp(rng.uniform(np.log(low), np.log(high))):.6g}")
 
 
-def edit_all(program: Program, setup: Setup, layer: str, slots: Callable, **changes) -> Setup:
+def edit_all(program: Program, setup: Setup, layer: str, slots: Callable, **changes: Any) -> Setup:
     """Edit one slot, or with ``layer="all"`` every one that ``slots(program)`` names."""
     for name in slots(program) if layer == ALL else (layer,):
         setup = setup.edited(name, **changes)
     return setup
 
 
-def buildable(program: Program, slot: str, key: str, values) -> tuple:
+def buildable(program: Program, slot: str, key: str, values: Iterable) -> tuple:
     """Those values of an option of a slot with which the model runs and keeps its output shape."""
     healthy = next(s.options for s in program.slots() if s.name == slot)
     return tuple(
@@ -103,12 +106,13 @@ def buildable(program: Program, slot: str, key: str, values) -> tuple:
 
 @cache
 @torch.no_grad()
-def _output_shape(name: str, slot: str | None, key: str | None, value) -> tuple | None:
+def _output_shape(name: str, slot: str | None, key: str | None, value: Any) -> tuple | None:
     program = get_program(name)
     batch = tuple(torch.tensor(a[:3]) for a in program.arrays().train)
     inputs, _ = program.prepare(batch, torch.Generator().manual_seed(0))
+    edits = {slot: {key: value}} if slot and key else {}
     try:
-        model = program.build(Design({slot: {key: value}} if slot else {}), program.arrays())
+        model = program.build(Design(edits), program.arrays())
         return tuple(model.eval()(*inputs).shape)
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError):
         return None

@@ -1,7 +1,7 @@
 """Data of any usual form as arrays, and the batches of a run as a loop meets them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ def read_part(data: object, what: str, *, target: str | None = None) -> Part:
     return Part(arrays, names, size, shuffle)
 
 
-def _array(values: object, what: str) -> np.ndarray:
+def _array(values: Any, what: str) -> np.ndarray:
     try:
         found = values.detach().cpu().numpy() if torch.is_tensor(values) else np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -115,7 +115,16 @@ class Loader:
         A last batch of one row is left out, of which batch statistics cannot be taken.
     """
 
-    def __init__(self, tensors, names, batch_size, order, *, one_batch=False, whole_batches=False):
+    def __init__(
+        self,
+        tensors: tuple[Tensor, ...],
+        names: tuple[str, ...] | None,
+        batch_size: int,
+        order: Callable[[], Tensor],
+        *,
+        one_batch: bool = False,
+        whole_batches: bool = False,
+    ):
         self.dataset = TensorDataset(*tensors)
         self.names, self.batch_size, self.order = names, batch_size, order
         self.one_batch, self.whole_batches = one_batch, whole_batches

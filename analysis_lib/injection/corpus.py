@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pandas as pd
 
@@ -111,7 +112,7 @@ def own_corpus(
     journal = place.with_name(f"{place.name}-{JOURNAL}")
     journal.parent.mkdir(parents=True, exist_ok=True)
     _claim(program, journal)
-    options = {
+    options: dict[str, Any] = {
         "trainer": _by_value(program),
         "workers": n_jobs,
         "cpu_s": math.ceil(seconds_per_run),
@@ -141,7 +142,7 @@ def _by_value(program: OwnProgram) -> bytes:
     """The program as bytes, with the code of the user's files, which need not be importable."""
     import cloudpickle
 
-    modules = {sys.modules.get(getattr(part, "__module__", None)) for part in program.parts}
+    modules = {sys.modules.get(getattr(part, "__module__", "")) for part in program.parts}
     own = [m for m in modules if m is not None and _of_user(m)]
     own = [m for m in own if m.__name__ not in cloudpickle.list_registry_pickle_by_value()]
     for module in own:

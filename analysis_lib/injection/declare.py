@@ -4,8 +4,9 @@ import copy
 import inspect
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -154,8 +155,11 @@ def own_program(
     if not isinstance(model, nn.Module):
         raise InputError(f"make_model returned a {type(model).__name__}; expected a module")
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
-    contents = Data(*(tuple(_typed(a, dtype, i == len(p.arrays) - 1) for i, a in
-                            enumerate(p.arrays)) for p in parts))  # fmt: skip
+    known, unseen = (
+        tuple(_typed(a, dtype, i == len(p.arrays) - 1) for i, a in enumerate(p.arrays))
+        for p in parts
+    )
+    contents = Data(known, unseen)
     named = parts[0].names
     wrap = _Wrap(named and named[:-1], forward)
     *inputs, truth = as_tensors(contents.train, slice(LOOK))
@@ -196,7 +200,7 @@ class _Wrap:
         return model if self.names is None else ByName(model, self.names, self.forward)
 
 
-def _attempt(what: str, call: Callable, *arguments):
+def _attempt(what: str, call: Callable, *arguments: Any) -> Any:
     """Call a part of the user's, and say which one failed and where."""
     try:
         return call(*arguments)
@@ -256,7 +260,9 @@ def _task(loss: str, raw: Tensor, target: np.ndarray) -> str:
     return "regression"
 
 
-def _metric(metric, task: str, raw: Tensor, target: Tensor) -> tuple[str, Callable]:
+def _metric(
+    metric: str | Callable | None, task: str, raw: Tensor, target: Tensor
+) -> tuple[str, Callable]:
     if metric is None:
         same = raw.shape == target.shape and target.is_floating_point()
         if task == "regression" and not same:
@@ -292,7 +298,7 @@ class _ByClass:
     def __init__(self, make: type[torch.optim.Optimizer], options: dict):
         self.make, self.options = make, options
 
-    def __call__(self, parameters) -> torch.optim.Optimizer:
+    def __call__(self, parameters: Iterable) -> torch.optim.Optimizer:
         return self.make(parameters, **self.options)
 
 

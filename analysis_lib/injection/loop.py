@@ -6,6 +6,7 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from analysis_lib.injection.modules import ByName
 from analysis_lib.injection.program import OwnProgram, introduce
 from analysis_lib.injection.seeds import seeded
 from analysis_lib.monitor import Monitor
+from analysis_lib.programs.program import Setup
 from analysis_lib.training import INITIAL_ROWS, Objective, Stopping, Trace, scores, weights_digest
 
 __all__ = ["train_own"]
@@ -30,10 +32,12 @@ class _Enough(BaseException):
     """Leaves the user's loop: all epochs are trained, or a value is not finite."""
 
 
-def usual_loop(model: nn.Module, loader: Loader, loss: Callable, optimizer) -> None:
+def usual_loop(
+    model: nn.Module, loader: Loader, loss: Callable, optimizer: torch.optim.Optimizer
+) -> None:
     """Train one epoch."""
     for batch in loader:
-        *inputs, target = batch if loader.names is None else batch.values()
+        *inputs, target = batch.values() if isinstance(batch, dict) else batch
         optimizer.zero_grad()
         value = loss(model(*inputs), target)
         value.backward()
@@ -91,7 +95,7 @@ def train_own(program: OwnProgram, run: Run, *, monitor: bool = True) -> Trace:
 class _Training:
     """One run: the objects that the loop is given, and what they note while it trains."""
 
-    def __init__(self, program: OwnProgram, setup, run: Run, monitored: bool):
+    def __init__(self, program: OwnProgram, setup: Setup, run: Run, monitored: bool):
         self.program, self.run, self.monitored = program, run, monitored
         data, seed = program.arrays(), run.seed_of("fault")
         edited = edit_data(data.train, setup.data_edits, classes=has_classes(program), seed=seed)
@@ -115,7 +119,8 @@ class _Training:
             clip_norm=setup.clip_norm,
             accumulate=not setup.zero_grad or setup.accumulate > 1,
         )
-        self.stopping, self.broken, self.epoch = Stopping(setup), None, 0
+        self.stopping, self.epoch = Stopping(setup), 0
+        self.broken: str | None = None
         self.calls = self.steps = 0
         self.measured: dict[str, float] = {}
         self.losses: list[Tensor] = []
@@ -193,7 +198,7 @@ class _Training:
                     group["lr"] *= setup.decay_per_batch
             return value
 
-        def kept(*args, **kwargs) -> None:
+        def kept(*args: Any, **kwargs: Any) -> None:
             return None
 
         optimizer.step = types.MethodType(gated, optimizer)  # schedulers ask for __func__

@@ -1,6 +1,7 @@
 """The layers of anybody's module as editable slots, and a copy of it with edits applied."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -99,7 +100,7 @@ class ModuleTree:
         design.slots.update(self.slots)
         return self.build(design.edits)
 
-    def build(self, edits: Mapping[str, Mapping[str, object]], *, seed: int = 0) -> nn.Module:
+    def build(self, edits: Mapping[str, Mapping[str, Any]], *, seed: int = 0) -> nn.Module:
         """Make the module under a seed and edit it.
 
         Raises
@@ -143,7 +144,9 @@ class ModuleTree:
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
             return False
 
-    def _apply(self, model: nn.Module, name: str, module: nn.Module, edit: Mapping, seed: int):
+    def _apply(
+        self, model: nn.Module, name: str, module: nn.Module, edit: Mapping, seed: int
+    ) -> None:
         kind = self.slots[name].kind if name in self.slots else ""
         if kind == "activation" and "kind" in edit:
             put(model, module, Activation(edit["kind"], self.dims.get(name, -1)))
@@ -167,7 +170,7 @@ class ModuleTree:
     def _adapt(self, model: nn.Module, whole: nn.Module, seed: int) -> None:
         """Give layers the width that reaches them, and see that the module runs twice."""
 
-        def hook(module, inputs) -> None:
+        def hook(module: nn.Module, inputs: tuple) -> None:
             width = inputs[0].shape[channel_axis(module)] if inputs else None
             if width not in (None, input_width(module)):
                 with seeded(mixed(seed, getattr(module, "slot", ""))):
@@ -208,7 +211,7 @@ def _look(model: nn.Module, whole: nn.Module, inputs: tuple) -> tuple[list, dict
             dims[name] = dim
         made[name] = output
 
-    def hook(module, inputs, output) -> None:
+    def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
         if isinstance(module, CONVOLUTIONS | nn.Linear):
             axis[0] = 1 if isinstance(module, CONVOLUTIONS) else -1
         note(names[id(module)], output, axis[0])
@@ -230,7 +233,7 @@ def _look(model: nn.Module, whole: nn.Module, inputs: tuple) -> tuple[list, dict
     return [name for name in order if name not in final], dims, output
 
 
-def _same(one: object, other: Tensor) -> bool:
+def _same(one: Any, other: Tensor) -> bool:
     """Whether one tensor holds the values of another, perhaps in another shape."""
     if not torch.is_tensor(one):
         return False
@@ -252,7 +255,7 @@ def _behind(module: nn.Module, edit: Mapping, dim: int, name: str) -> list[nn.Mo
     return found + ([Detach()] if edit.get("detach") else [])
 
 
-def _redraw(module: nn.Module | None, init: object, seed: int) -> None:
+def _redraw(module: nn.Module | None, init: str | None, seed: int) -> None:
     """Draw the weights of a layer anew, by the name of an initializer; biases stay."""
     if init is None or module is None:
         return

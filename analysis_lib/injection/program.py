@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from analysis_lib.configuration import Run
 from analysis_lib.errors import InputError, unknown
 from analysis_lib.faults import gradients, list_operators, slots
+from analysis_lib.injection.modules import ModuleTree
 from analysis_lib.injection.seeds import seeded
 from analysis_lib.programs.design import Slot
 from analysis_lib.programs.losses import activate
@@ -31,8 +32,21 @@ LOOK = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class OwnProgram(Program):
-    """A program made by :func:`own_program`; called with a run it trains it."""
+    """A program made by :func:`own_program`; called with a run it trains it.
 
+    Examples
+    --------
+    >>> import torch
+    >>> from analysis_lib import own_program
+    >>> x = torch.randn(40, 3)
+    >>> data = x, x.sum(1, keepdim=True)
+    >>> net = lambda: torch.nn.Linear(3, 1)
+    >>> program = own_program(net, train=data, valid=data, loss=torch.nn.MSELoss(), optimizer="sgd")
+    >>> program.task, program.higher_is_better
+    ('regression', True)
+    """
+
+    build: ModuleTree
     contents: Data
     names: tuple[str, ...] | None
     loss_function: Callable[[Tensor, Tensor], Tensor]
@@ -115,7 +129,8 @@ class OwnProgram(Program):
     @property
     def parts(self) -> tuple[object, ...]:
         """What the user gave: functions, classes and instances."""
-        given = (self.build.make_model, self.build.wrap.forward, self.loss_function)
+        forward = getattr(self.build.wrap, "forward", None)
+        given = (self.build.make_model, forward, self.loss_function)
         return (*given, self.optimizer_of, self.metric_function, self.loop)
 
     @property

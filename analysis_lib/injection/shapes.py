@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -66,11 +67,11 @@ def read_slots(model: nn.Module) -> dict[str, Slot]:
     return slots
 
 
-def _one(value: object) -> int:
+def _one(value: Any) -> int:
     return max(value) if isinstance(value, tuple) else value
 
 
-def _options(module: nn.Module, kind: str) -> dict[str, object]:
+def _options(module: nn.Module, kind: str) -> dict[str, Any]:
     if kind == "dense":
         n_in, units = module.in_features, module.out_features
         return {"n_in": n_in, "units": units, "bias": module.bias is not None}
@@ -98,6 +99,7 @@ def _options(module: nn.Module, kind: str) -> dict[str, object]:
 
 
 def input_width(module: nn.Module) -> int | None:
+    """How wide the input of a layer must be, or None if any width will do."""
     if isinstance(module, nn.Linear):
         return module.in_features
     if isinstance(module, CONVOLUTIONS | nn.ConvTranspose2d):
@@ -120,13 +122,14 @@ NAMES = {
 
 
 def channel_axis(module: nn.Module) -> int:
+    """Axis of a layer's input along which its width is counted."""
     first = CONVOLUTIONS | nn.ConvTranspose2d | nn.GroupNorm | nn.modules.batchnorm._BatchNorm
     return 1 if isinstance(module, first) else -1
 
 
-def resized(module: nn.Module, shape: Mapping[str, object]) -> nn.Module:
+def resized(module: nn.Module, shape: Mapping[str, Any]) -> nn.Module:
     """A new layer like one, with another width, kernel, stride or padding."""
-    known = inspect.signature(type(module).__init__).parameters
+    known: Iterable[str] = inspect.signature(type(module).__init__).parameters
     if isinstance(module, nn.RNNBase):
         known = dict.fromkeys(
             "input_size hidden_size num_layers bias batch_first dropout bidirectional".split()

@@ -1,8 +1,8 @@
 """Statistics of layers and activations, gathered during one forward pass."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -115,13 +115,13 @@ class ForwardWatch(AbstractContextManager):
         self._mode.__enter__()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self._mode.__exit__(*error)
         for handle in self._handles:
             handle.remove()
 
-    def _layer_hook(self, name: str):
-        def hook(module, inputs, output) -> None:
+    def _layer_hook(self, name: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple, output: Any) -> None:
             out = output[0] if isinstance(output, tuple) and output else output
             if torch.is_tensor(out) and out.is_floating_point() and out.numel():
                 std, mean = torch.std_mean(out.detach(), correction=0)
@@ -135,11 +135,11 @@ class ForwardWatch(AbstractContextManager):
     def _activation_hooks(self, kind: str, module: nn.Module) -> list:
         saved = []
 
-        def enter(module, inputs) -> None:
+        def enter(module: nn.Module, inputs: tuple) -> None:
             self.inside += 1
             saved.append(self.before(kind, inputs[0]))
 
-        def leave(module, inputs, output) -> None:
+        def leave(module: nn.Module, inputs: tuple, output: Any) -> None:
             self.inside -= 1
             self.note(kind, saved.pop(), output)
 

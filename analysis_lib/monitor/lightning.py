@@ -1,6 +1,7 @@
 """The monitor as a callback of Lightning; imported only by those who use it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,7 +58,7 @@ class MonitorCallback(Callback):
         *,
         probe: tuple[Tensor, ...],
         loss: Callable[[Tensor, Tensor], Tensor],
-        **options,
+        **options: Any,
     ):
         if Callback is object:
             raise InputError(
@@ -68,7 +69,7 @@ class MonitorCallback(Callback):
         self.probe, self.loss, self.options = probe, loss, options
         self.monitor: Monitor | None = None
 
-    def on_train_start(self, trainer, pl_module) -> None:
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Look at the model before its first step."""
         if len(trainer.optimizers) != 1:
             raise InputError(
@@ -84,16 +85,18 @@ class MonitorCallback(Callback):
         self.monitor.__enter__()
         self.monitor.snapshot(-1)
 
-    def on_train_epoch_end(self, trainer, pl_module) -> None:
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
         """Look at the model after an epoch."""
+        assert self.monitor is not None  # made when training starts
         logged = {n: float(v) for n, v in trainer.callback_metrics.items() if n in CHANNELS}
         self.monitor.snapshot(trainer.current_epoch, **logged)
 
-    def on_train_end(self, trainer, pl_module) -> None:
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Take the hooks off the optimizer."""
-        self.monitor.__exit__()
+        if self.monitor is not None:
+            self.monitor.__exit__()
 
-    def on_exception(self, trainer, pl_module, exception) -> None:
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
         """Take the hooks off the optimizer, also where training fails."""
         if self.monitor is not None:
             self.monitor.__exit__()

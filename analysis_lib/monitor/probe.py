@@ -264,13 +264,13 @@ class Probe:
             "grad_norm_first": tensors[kernels[0]],
             "grad_norm_last": tensors[kernels[-1]],
             **_five("grad_tensor", tensors),
-            "grad_nonfinite": np.count_nonzero(~np.isfinite(g)),
+            "grad_nonfinite": int(np.count_nonzero(~np.isfinite(g))),
             "weight_norm": _length(w),
             "weight_mean": w.mean(),
             "weight_std": w.std(),
             "weight_abs_max": np.abs(w).max(),
-            "weight_large_count": np.count_nonzero(np.abs(w) > 10),
-            "weight_nonfinite": np.count_nonzero(~np.isfinite(w)),
+            "weight_large_count": int(np.count_nonzero(np.abs(w) > 10)),
+            "weight_nonfinite": int(np.count_nonzero(~np.isfinite(w))),
             **watch.channels(),
         }
         by_layer = {

@@ -127,7 +127,7 @@ class Monitor:
         self._handles = self._sampler.attach()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []

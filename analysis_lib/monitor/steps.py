@@ -49,11 +49,11 @@ class StepSampler:
         self._norms: list[Tensor] = []
         self._moved: list[Tensor] = []
         self._sizes: list[Tensor] = []
-        self._gradient_sum: list[Tensor] | None = None
+        self._gradient_sum: list[Tensor] = []
         self._copies: list[Tensor] | None = None
 
     @torch.no_grad()
-    def _before(self, optimizer, args, kwargs) -> None:
+    def _before(self, optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
         sampled = self._step % self.every == 0
         self._step += 1
         self._copies = [p.detach().clone() for p in self.parameters] if sampled else None
@@ -67,13 +67,13 @@ class StepSampler:
         found = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         gradients = [g.to_dense() if g.is_sparse else g for g in found]
         self._norms.append(torch.stack(torch._foreach_norm(gradients)))
-        if self._gradient_sum is None:
-            self._gradient_sum = [g.clone() for g in gradients]
-        else:
+        if self._gradient_sum:
             torch._foreach_add_(self._gradient_sum, gradients)
+        else:
+            self._gradient_sum = [g.clone() for g in gradients]
 
     @torch.no_grad()
-    def _after(self, *_) -> None:
+    def _after(self, *_: object) -> None:
         if self._copies is None:
             return
         if self._late:

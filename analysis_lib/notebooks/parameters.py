@@ -20,6 +20,7 @@ import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis_lib.errors import InputError, unknown
 
@@ -81,12 +82,13 @@ class Parameter:
             raise ValueError
         return [self._scalar(item, self.type[5:-1]) for item in given]
 
-    def _scalar(self, given: object, type_name: str) -> object:
+    def _scalar(self, given: Any, type_name: str) -> object:
         if isinstance(given, str) and type_name != "str":
             given = WORDS[given.lower()] if given.lower() in WORDS else _number(given)
         if type_name == "float" and type(given) is int:
             given = float(given)
-        if type(given) is not SCALARS[type_name]:
+        kind = type(given)
+        if kind is not SCALARS[type_name]:
             raise ValueError
         if self.choices and str(given) not in self.choices:
             raise ValueError
@@ -149,7 +151,7 @@ def parse_parameters(source: str, where: str) -> dict[str, Parameter]:
                 f"{where}: the parameters cell may only hold lines such as "
                 f"'trees: int = 30  # how many trees'; found '{line}'"
             )
-        parameter = _declaration(statement, comments.get(statement.end_lineno, ""), where)
+        parameter = _declaration(statement, comments.get(statement.end_lineno or 0, ""), where)
         found[parameter.name] = parameter
     return found
 
@@ -160,14 +162,17 @@ def _declaration(statement: ast.AnnAssign, comment: str, where: str) -> Paramete
         raise InputError(
             f"{where}: parameter '{name}' has type '{kind}'; expected one of {', '.join(TYPES)}"
         )
+    assert statement.value is not None  # the caller has refused lines without one
     try:
         default = ast.literal_eval(statement.value)
     except ValueError as error:
         raise InputError(f"{where}: the default of '{name}' is not a plain value") from error
     limits, choices = RANGE.search(comment), CHOICES.search(comment)
-    ends = [_number(end) if end else None for end in limits.groups()] if limits else [None, None]
+    low, high = (
+        (_number(end) if end else None for end in limits.groups()) if limits else (None, None)
+    )
     options = tuple(part.strip() for part in choices[1].split(",")) if choices else ()
-    parameter = Parameter(name, kind, default, comment, *ends, options)
+    parameter = Parameter(name, kind, default, comment, low, high, options)
     _check(parameter, default, where)
     return parameter
 

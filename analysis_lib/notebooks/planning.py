@@ -68,7 +68,8 @@ def plan(project: Project, overrides: Sequence[str] = ()) -> list[Notebook]:
     -------
     list of Notebook
         In the order in which they run. The fingerprint covers source, parameters, library and
-        corpus, and the fingerprint of the notebook before.
+        corpus. It does not cover other notebooks: what one leaves for another is kept under keys of
+        content and code, so it saves time and changes no result.
 
     Raises
     ------
@@ -86,16 +87,18 @@ def plan(project: Project, overrides: Sequence[str] = ()) -> list[Notebook]:
         if name not in every:
             raise unknown("parameter", name, every)
 
-    notebooks, chain = [], _environment(project)
+    notebooks, environment = [], _environment(project)
     for path in paths:
         takes = declared[path.stem]
         given = {**(profile.get(path.stem) or {}), **{k: extra[k] for k in extra if k in takes}}
         given = resolve(takes, given, path.name)
         parameters = {name: p.default for name, p in takes.items()} | given
         own = _corpus(parameters.get("corpus_path"), path.name)
-        chain = digest(chain, _content(path), json.dumps(parameters, sort_keys=True), own)
+        fingerprint = digest(
+            environment, _content(path), json.dumps(parameters, sort_keys=True), own
+        )
         output = project.executed / path.name
-        notebooks.append(Notebook(path.stem, path, output, given, parameters, chain))
+        notebooks.append(Notebook(path.stem, path, output, given, parameters, fingerprint))
     return notebooks
 
 
@@ -174,7 +177,13 @@ def corpus_digests(project: Project) -> dict[str, str]:
 
 
 def record_of(project: Project) -> dict:
-    """Return the run record of a profile; its ``notebooks`` are empty before the first run."""
+    """Return the run record of a profile; its ``notebooks`` are empty before the first run.
+
+    Examples
+    --------
+    >>> sorted(record_of(Project("full", Path("there/is/none"))))
+    ['notebooks', 'profile']
+    """
     try:
         return json.loads((project.executed / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -36,7 +36,7 @@ AXES = {
     "ratio": "distance from no effect, ratio minus one",
     "decades": "distance from no effect, in powers of ten",
 }
-WIDTH = 74
+WIDTH = 60
 LINE = 0.15
 """Characters per line of a label, and inches per line."""
 
@@ -91,7 +91,7 @@ def plot_claims(
     figure, axes = plt.subplots(
         len(panels),
         1,
-        figsize=(10.4, sum(heights) + 0.65 * len(panels) + 0.6),
+        figsize=(9.0, sum(heights) + 0.65 * len(panels) + 0.6),
         height_ratios=heights,
         squeeze=False,
     )

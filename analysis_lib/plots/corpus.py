@@ -89,7 +89,7 @@ def plot_applicability(applies: pd.DataFrame, categories: Sequence[str]) -> plt.
         )
     ax = plt.subplots(figsize=(0.175 * applies.shape[1] + 1.3, 0.175 * len(applies) + 3.4))[1]
     rows, columns = np.nonzero(applies.to_numpy())
-    colors = [color_of(categories[row]) for row in rows]
+    colors = [color_of(categories[int(row)]) for row in rows]
     ax.scatter(columns, rows, s=62, marker="s", c=colors, linewidths=0)
     ax.set_xticks(range(applies.shape[1]), applies.columns, rotation=90, fontsize=10.5)
     ax.set_yticks(range(len(applies)), applies.index, fontsize=10.5)

@@ -1,6 +1,7 @@
 """Figures of cost: products by case and package, eigenvalues, whole runs, snapshots."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +33,7 @@ def _look(method: str) -> tuple[str, str, str]:
     return METHODS[method]
 
 
-def _plain_log(axis) -> None:
+def _plain_log(axis: Any) -> None:
     """Write a logarithmic axis in plain numbers, at 1, 2 and 5 where there is room."""
     low, high = axis.get_view_interval()
     few = high / max(low, 1e-12) > 300
@@ -83,7 +84,9 @@ def plot_ratios(products: pd.DataFrame, panels: Mapping[str, str]) -> plt.Figure
     return figure
 
 
-def _methods_on(ax, rows: pd.DataFrame, method: str, cases: list, shift: float):
+def _methods_on(
+    ax: plt.Axes, rows: pd.DataFrame, method: str, cases: list, shift: float
+) -> tuple[str, Any]:
     """Draw one method into a panel; return its name and a handle."""
     name, color, marker = _look(method)
     height = rows["case"].map(cases.index).to_numpy(dtype=float) + shift

@@ -63,11 +63,12 @@ def plot_lines(
                 handles[kind] = ax.errorbar(rows[x], values, error, capsize=3, **style)
             else:
                 handles[kind] = ax.plot(rows[x], values, alpha=0.85, **style)[0]
-        if name in (edges or {}):
+        if edges and name in edges:
             ax.axhline(edges[name], color="black", linewidth=1, linestyle=":")
         scale = (scales or {}).get(name, "linear")
         if scale == "symlog":
-            ax.set_yscale("symlog", linthresh=_small(table[channel]))
+            ax.set_yscale("symlog", linthresh=_small(table[channel]), linscale=1.5)
+            ax.yaxis.get_major_locator().set_params(numticks=6)
         else:
             ax.set_yscale(scale)
         ax.set(xlabel=xlabel, ylabel=name)
@@ -180,7 +181,7 @@ def plot_before(
 
 
 def _small(values: pd.Series) -> float:
-    """Where a symmetric logarithmic axis turns linear: a hundredth of the median magnitude."""
+    """Where a symmetric logarithmic axis turns linear: a decade near a hundredth of the median."""
     sizes = values.abs()
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
-    return float(sizes.median() / 100) if len(sizes) else 1.0
+    return float(10 ** np.ceil(np.log10(sizes.median() / 100))) if len(sizes) else 1.0

@@ -1,6 +1,7 @@
 """Figures of a diagnosis: evidence, causes, and how far both can be trusted."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,9 @@ from matplotlib import pyplot as plt
 from analysis_lib.errors import InputError
 from analysis_lib.plots.style import axes_or_new, color_of, need
 
+if TYPE_CHECKING:
+    from analysis_lib.diagnosis import Diagnosis
+
 __all__ = ["plot_causes", "plot_evidence", "plot_reliability", "plot_risk_coverage"]
 
 COLUMNS = 2
@@ -16,7 +20,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
 MARKERS = ("o", "s", "^", "D", "v")
 
 
-def plot_evidence(diagnosis, *, count: int = 6) -> plt.Figure:
+def plot_evidence(diagnosis: "Diagnosis", *, count: int = 6) -> plt.Figure:
     """Draw the most unusual curves of a run over the ranges of healthy runs.
 
     Parameters
@@ -61,8 +65,16 @@ def plot_evidence(diagnosis, *, count: int = 6) -> plt.Figure:
     return figure
 
 
-def plot_causes(diagnosis, *, ax: plt.Axes | None = None) -> plt.Axes:
-    """Draw the confidence of every class as a bar, the most likely on top."""
+def plot_causes(diagnosis: "Diagnosis", *, ax: plt.Axes | None = None) -> plt.Axes:
+    """Draw the confidence of every class as a bar, the most likely on top.
+
+    Examples
+    --------
+    >>> from analysis_lib import diagnose
+    >>> trace = {"epoch": [-1, 0, 1], "train_loss": [2.0, 1.0, 0.5], "valid_loss": 1.0}
+    >>> plot_causes(diagnose(pd.DataFrame(trace))).get_xlabel()
+    'confidence'
+    """
     ax = axes_or_new(ax)
     need(diagnosis.causes, ("cause", "confidence"), "plot_causes")
     table = diagnosis.causes[::-1]

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from analysis_lib.configuration import HEALTHY
+from analysis_lib.corpus import Corpus
 from analysis_lib.errors import InputError
 from analysis_lib.labels import killed_configurations
 from analysis_lib.plots.style import CATEGORY_COLORS, color_of, need
@@ -64,7 +65,7 @@ def operator_examples(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_operators(
-    corpus,
+    corpus: Corpus,
     examples: pd.DataFrame,
     titles: dict[str, str],
     *,
@@ -103,7 +104,7 @@ def plot_operators(
 
 
 def plot_channels(
-    corpus, channels: Sequence[str], *, log: Sequence[str] = (), label: str = "label"
+    corpus: Corpus, channels: Sequence[str], *, log: Sequence[str] = (), label: str = "label"
 ) -> plt.Figure:
     """Draw the median of each channel over the runs of each class, with the healthy quartiles.
 

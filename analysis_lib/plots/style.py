@@ -1,5 +1,6 @@
 """One look for all figures: colours by meaning, sizes legible 500 px wide."""
 
+import sys
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -118,7 +119,11 @@ TECHNIQUE_COLORS = {
 
 
 def use_style() -> None:
-    """Set seaborn's theme, opaque white ground, and sizes that stay legible 500 px wide."""
+    """Set seaborn's theme, opaque white ground, and sizes that stay legible 500 px wide.
+
+    In a notebook, figures become SVG with letters as outlines, so that they are sharp at any size
+    and look the same everywhere.
+    """
     sns.set_theme(context="notebook", style="ticks", palette="colorblind")
     mpl.rcParams.update(
         {
@@ -143,6 +148,11 @@ def use_style() -> None:
             "svg.hashsalt": "analysis_lib",
         }
     )
+    if "ipykernel" in sys.modules:
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+        # without the date, one figure is one file
+        set_matplotlib_formats("svg", metadata={"Date": None})
 
 
 def axes_or_new(ax: plt.Axes | None) -> plt.Axes:

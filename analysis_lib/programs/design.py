@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -90,7 +91,7 @@ class Slot:
 
     name: str
     kind: str
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     fixed: bool = False
     rigid: bool = False
 
@@ -182,7 +183,7 @@ class Design:
     (3, 16)
     """
 
-    def __init__(self, edits: Mapping[str, Mapping[str, object]] | None = None):
+    def __init__(self, edits: Mapping[str, Mapping[str, Any]] | None = None):
         self.edits = {name: dict(edit) for name, edit in (edits or {}).items()}
         self.slots: dict[str, Slot] = {}
 
@@ -203,7 +204,7 @@ class Design:
         layer = nn.Linear(n_in, o["units"], bias=o["bias"])
         return self._finish(name, layer, o, o["units"])
 
-    def conv2d(self, name: str, n_in: int, filters: int, kernel: int, **options) -> _Layer:
+    def conv2d(self, name: str, n_in: int, filters: int, kernel: int, **options: Any) -> _Layer:
         """A 2-D convolution; ``options`` are stride, padding, dilation, groups, bias, init, fixed
         and rigid.
 
@@ -213,7 +214,7 @@ class Design:
         """
         return self._conv(nn.Conv2d, "conv2d", name, n_in, filters, kernel, **options)
 
-    def conv1d(self, name: str, n_in: int, filters: int, kernel: int, **options) -> _Layer:
+    def conv1d(self, name: str, n_in: int, filters: int, kernel: int, **options: Any) -> _Layer:
         """A 1-D convolution, with the options of :meth:`conv2d`."""
         return self._conv(nn.Conv1d, "conv1d", name, n_in, filters, kernel, **options)
 
@@ -301,7 +302,9 @@ class Design:
         """Names of edited slots that the model never asked for."""
         return sorted(set(self.edits) - set(self.slots))
 
-    def _take(self, name: str, kind: str, fixed: bool, rigid: bool = False, /, **options) -> dict:
+    def _take(
+        self, name: str, kind: str, fixed: bool, rigid: bool = False, /, **options: Any
+    ) -> dict:
         if name in self.slots:
             raise InputError(f"two slots are called '{name}'; slot names must be unique")
         self.slots[name] = Slot(name, kind, dict(options), fixed, rigid)

@@ -1,5 +1,7 @@
 """Programs that forecast a series without recurrence."""
 
+from typing import Any
+
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -29,7 +31,9 @@ def _sunspots() -> Data:
 class _Causal(nn.Module):
     """A dilated convolution, padded with zeros in the past alone."""
 
-    def __init__(self, d: Design, name: str, n_in: int, filters: int, dilation: int, **options):
+    def __init__(
+        self, d: Design, name: str, n_in: int, filters: int, dilation: int, **options: Any
+    ):
         super().__init__()
         self.conv = d.conv1d(
             name, n_in, filters, 3, padding=0, dilation=dilation, rigid=True, **options

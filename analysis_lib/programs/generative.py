@@ -71,7 +71,9 @@ def _noise_levels() -> Data:
     return Data((x[train], x[train]), (x[valid], x[valid]))
 
 
-def _diffuse(batch: tuple[Tensor, ...], generator: torch.Generator, steps: int = 50):
+def _diffuse(
+    batch: tuple[Tensor, ...], generator: torch.Generator, steps: int = 50
+) -> tuple[tuple[Tensor, ...], Tensor]:
     """Return ((noisy images, time in (0, 1]), noise) of the variance-preserving process."""
     x = batch[0]
     t = torch.randint(1, steps + 1, (len(x), 1), generator=generator) / steps
@@ -233,7 +235,9 @@ def _olive() -> Data:
     return Data((x[train], x[train]), (x[valid], x[valid]))
 
 
-def _hide(batch: tuple[Tensor, ...], generator: torch.Generator, hidden: int = 2):
+def _hide(
+    batch: tuple[Tensor, ...], generator: torch.Generator, hidden: int = 2
+) -> tuple[tuple[Tensor, ...], Tensor]:
     """Return ((values, places of two in every row), those values)."""
     x = batch[0]
     places = torch.rand(x.shape, generator=generator).argsort(1)[:, :hidden]

@@ -164,7 +164,8 @@ def _digit_pairs() -> Data:
         first, second = rows[_pairs_of(a["y"][rows], pairs, rng)].T
         same = (a["y"][first] == a["y"][second]).astype(np.float32)[:, None]
         found.append((x[first], x[second], same))
-    return Data(*found)
+    train, valid = found
+    return Data(train, valid)
 
 
 class _Siamese(nn.Module):

@@ -13,7 +13,9 @@ from analysis_lib.programs.program import Data, Program, Setup, register
 __all__: list[str] = []
 
 
-def _composites(digits: np.ndarray, textures: np.ndarray, rng) -> tuple[np.ndarray, np.ndarray]:
+def _composites(
+    digits: np.ndarray, textures: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Return 16x16 textures with a lighter or darker digit somewhere, and the digits' pixels."""
     n = len(digits)
     masks = np.zeros((n, 16, 16))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ class Data:
 
     train: tuple[np.ndarray, ...]
     valid: tuple[np.ndarray, ...]
-    extra: Mapping[str, object] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,12 @@ class Setup:
         Epochs after which no step is taken any more.
     patience : int, optional
         Epochs without a smaller validation loss after which no step is taken any more.
+
+    Examples
+    --------
+    >>> setup = get_program("snn_wine").setup
+    >>> setup.edited("hidden1", units=3).edits
+    {'hidden1': {'units': 3}}
     """
 
     loss: str
@@ -108,9 +115,9 @@ class Setup:
     optimizer: str
     lr: float
     batch_size: int
-    options: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
     clip_norm: float | None = None
-    edits: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    edits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     penalties: Mapping[str, str] = field(default_factory=dict)
     zero_grad: bool = True
     shuffle: bool = True
@@ -128,7 +135,7 @@ class Setup:
     stop_after: int | None = None
     patience: int | None = None
 
-    def edited(self, slot: str, **changes) -> "Setup":
+    def edited(self, slot: str, **changes: Any) -> "Setup":
         """Return a copy in which ``slot`` is changed."""
         edits = {name: dict(edit) for name, edit in self.edits.items()}
         edits[slot] = {**edits.get(slot, {}), **changes}
@@ -176,6 +183,12 @@ class Program:
         draw noise. Default: the last array is the target.
     description : str
         One line for the reader.
+
+    Examples
+    --------
+    >>> program = get_program("snn_wine")
+    >>> program.task, program.metric, [slot.name for slot in program.slots("dense")]
+    ('classification', 'accuracy', ['hidden1', 'hidden2', 'hidden3', 'head'])
     """
 
     name: str
@@ -240,10 +253,10 @@ class Program:
 
 
 @torch.no_grad()
-def restart(model: nn.Module, edits: Mapping[str, Mapping[str, object]]) -> None:
+def restart(model: nn.Module, edits: Mapping[str, Mapping[str, Any]]) -> None:
     """Scale the initial weights and set the biases of edited slots."""
     for module in model.modules():
-        edit = edits.get(getattr(module, "slot", None), {})
+        edit = edits.get(getattr(module, "slot", ""), {})
         for leaf, parameter in module.named_parameters(recurse=False):
             if leaf.startswith("weight") and "gain" in edit:
                 parameter.mul_(edit["gain"])
@@ -317,6 +330,11 @@ def get_program(name: str) -> Program:
     ------
     InputError
         If there is none, with the nearest match.
+
+    Examples
+    --------
+    >>> get_program("snn_wine").modality
+    'tabular'
     """
     known = {**_REGISTRY, **_GUESTS}
     if name not in known:
@@ -325,7 +343,13 @@ def get_program(name: str) -> Program:
 
 
 def list_programs(modality: str | None = None) -> list[Program]:
-    """Return all programs in the order of their modality and registration."""
+    """Return all programs in the order of their modality and registration.
+
+    Examples
+    --------
+    >>> {program.modality for program in list_programs("graph")}
+    {'graph'}
+    """
     if modality is not None and modality not in MODALITIES:
         raise unknown("modality", modality, MODALITIES)
     programs = sorted(_REGISTRY.values(), key=lambda p: MODALITIES.index(p.modality))

@@ -82,7 +82,9 @@ def _rated_films() -> Data:
     return Data((mask[train], y[train]), (mask[valid], y[valid]))
 
 
-def _hide(batch: tuple[Tensor, ...], generator: torch.Generator, share: float = 0.3):
+def _hide(
+    batch: tuple[Tensor, ...], generator: torch.Generator, share: float = 0.3
+) -> tuple[tuple[Tensor, ...], Tensor]:
     """Return ((known ratings, which are asked), asked ratings); a share of a film's is asked."""
     rated, y = batch
     drawn = torch.rand(y.shape, generator=generator) < share

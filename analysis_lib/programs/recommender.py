@@ -28,7 +28,7 @@ def _movielens() -> Data:
     pairs = np.concatenate(
         [np.stack([user[liked], film[liked]], axis=1), np.stack(np.divmod(unseen, 800), axis=1)]
     ).astype(np.int64)
-    y = np.repeat(np.float32([1, 0]), len(liked))[:, None]
+    y = np.repeat(np.array([1, 0], dtype=np.float32), len(liked))[:, None]
     train, valid = sources.split(len(y))
     return Data(
         (pairs[train], y[train]),
@@ -171,7 +171,7 @@ def _fields() -> Data:
     columns = [user, film, joined[user], year[film]]
     sizes = np.array([len(active), len(popular), joined.max() + 1, year.max() + 1])
     codes = np.stack(columns, axis=1) + np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    y = np.repeat(np.float32([1, 0]), len(liked))[:, None]
+    y = np.repeat(np.array([1, 0], dtype=np.float32), len(liked))[:, None]
     train, valid = sources.split(len(y))
     genres = about["genres"][popular]
     genres = genres / np.maximum(genres.sum(1, keepdims=True), 1)

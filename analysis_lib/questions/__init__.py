@@ -6,8 +6,10 @@ from analysis_lib.questions.claims import claim_verdicts, claims_table, judge, v
 from analysis_lib.questions.closing import (
     closing_features,
     closing_table,
+    compare_methods,
     healthy_runs,
     pool_scores,
+    scores_beside,
     share_closed,
 )
 from analysis_lib.questions.closing_checks import (
@@ -16,6 +18,7 @@ from analysis_lib.questions.closing_checks import (
     permuted_scores,
     repeated_settings,
 )
+from analysis_lib.questions.closing_own import own_gaps
 from analysis_lib.questions.closing_selected import seed_twins, selected_table
 from analysis_lib.questions.contrasts import (
     as_estimate,
@@ -166,9 +169,9 @@ __all__ = [
     "program_table",
     "recall_table",
     "size_matched",
-    "state_leak",
     "split_predictions",
     "split_table",
+    "state_leak",
     # rule-based detectors
     "DETECTORS",
     "detector_predictions",
@@ -259,11 +262,14 @@ __all__ = [
     "ablated_scores",
     "closing_features",
     "closing_table",
+    "compare_methods",
     "feature_groups",
     "healthy_runs",
+    "own_gaps",
     "permuted_scores",
     "pool_scores",
     "repeated_settings",
+    "scores_beside",
     "seed_twins",
     "selected_table",
     "share_closed",

@@ -156,7 +156,9 @@ def _checked(predictions: pd.DataFrame, positive: str, score: str) -> pd.DataFra
     return table
 
 
-def _pairs(predictions, positive, score) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _pairs(
+    predictions: pd.DataFrame, positive: str, score: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return ordered pairs and pairs by program of the positive and of the negative run."""
     table = _checked(predictions, positive, score)
     code, programs = pd.factorize(table["program"], sort=True)

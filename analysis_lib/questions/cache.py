@@ -151,7 +151,7 @@ def _source(thing: Any) -> str:
         return ""
 
 
-def _feed(digest, value: Any) -> None:
+def _feed(digest: Any, value: Any) -> None:
     digest.update(f"<{type(value).__module__}.{type(value).__qualname__}>".encode())
     if isinstance(value, PLAIN):
         digest.update(repr(value).encode())
@@ -196,7 +196,7 @@ def _first(item: tuple) -> Any:
     return item[0]
 
 
-def _feed_table(digest, table: pd.DataFrame | pd.Series | pd.Index) -> None:
+def _feed_table(digest: Any, table: pd.DataFrame | pd.Series | pd.Index) -> None:
     if isinstance(table, pd.Index):
         table = table.to_frame(index=False)
     frame = table.to_frame() if isinstance(table, pd.Series) else table

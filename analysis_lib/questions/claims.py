@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pandas as pd
 
@@ -36,13 +37,18 @@ def claims_table(claims: Sequence[Claim] | None = None) -> pd.DataFrame:
     -------
     DataFrame indexed by id
         The fields of :class:`~analysis_lib.questions.verdicts.Claim`, rule.
+
+    Examples
+    --------
+    >>> claims_table().loc["gap", "where"]
+    'abstract'
     """
     chosen = CLAIMS if claims is None else claims
     return pd.DataFrame([asdict(c) | {"rule": rule(c)} for c in chosen]).set_index("id")
 
 
 def judge(
-    estimates: Mapping[str, Estimate | Sequence[float]], claims: Sequence[Claim] | None = None
+    estimates: Mapping[str, Estimate | Sequence[Any]], claims: Sequence[Claim] | None = None
 ) -> pd.DataFrame:
     """Put our estimates beside the claims.
 

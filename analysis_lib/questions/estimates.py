@@ -73,7 +73,7 @@ def claim_estimates(
     chosen = sample_programs(corpus.runs, n_programs, random_state)
     here = of_programs(corpus, chosen)
     runs = select_runs(here.runs, FAULT_CLASSES_4)
-    options = {"random_state": random_state, "n_jobs": n_jobs}
+    options: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs}
     headline = headline_predictions(
         here, runs, window=window, repeats=repeats, cache=cache, **options
     )
@@ -123,6 +123,13 @@ def of_programs(corpus: Any, programs: Iterable[str]) -> Corpus:
     Returns
     -------
     Corpus
+
+    Examples
+    --------
+    >>> from analysis_lib import load_corpus
+    >>> corpus = load_corpus(programs=["snn_wine", "mlp_breast_cancer"], channels=["train_loss"])
+    >>> of_programs(corpus, ["snn_wine"]).runs["program"].unique().tolist()
+    ['snn_wine']
     """
     runs = corpus.runs[corpus.runs["program"].isin(list(programs))].reset_index(drop=True)
     kept = corpus.epochs["run_id"].isin(runs["run_id"])

@@ -1,5 +1,6 @@
 """Our estimates for the claims on the gap and on where it comes from."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,8 @@ def gap_estimates(
     -------
     dict of str to Estimate
     """
-    options = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
-    drawn = {"random_state": random_state}
+    options: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
+    drawn: dict[str, Any] = {"random_state": random_state}
     headline = headline[headline["strategy"].isin(["E1", "E2", "E4"])]
     parts = gap_table(pd.concat([headline, hierarchy]), **drawn)
     parts = parts.set_index(["technique", "metric", "part"])
@@ -291,14 +292,18 @@ def origin_contrast(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"program part": part, "contrast": contrast})
 
 
-def _origins(name: str, both: pd.Series, contrasts, column: str) -> dict[str, Estimate]:
+def _origins(
+    name: str, both: pd.Series, contrasts: Mapping[str, pd.DataFrame], column: str
+) -> dict[str, Estimate]:
     """Return the estimates of a claim on the origin: of the mean, and of every technique."""
     names = {"DEFault": "DEFault", "hierarchy": HIERARCHY, "DeepFD": "DeepFD"}
     values = {name: both, **{f"{name}, {k}": contrasts[t][column] for k, t in names.items()}}
     return {key: as_estimate(t_interval(x)) for key, x in values.items()}
 
 
-def _alone_gap(alone, headline, technique, random_state) -> Estimate:
+def _alone_gap(
+    alone: pd.DataFrame | None, headline: pd.DataFrame, technique: str, random_state: int
+) -> Estimate:
     """Return what a model per program scores over models of all other programs."""
     if alone is None:
         return Estimate()

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.corpus import sample_programs
+from analysis_lib.evaluation import Interval
 from analysis_lib.features import extract
 from analysis_lib.questions.auc import pooled_auc
 from analysis_lib.questions.cache import CACHE, cached
@@ -74,7 +75,8 @@ def instability_estimates(
     -------
     dict of str to Estimate
     """
-    runs, drawn = corpus.runs, {"random_state": random_state}
+    runs = corpus.runs
+    drawn: dict[str, Any] = {"random_state": random_state}
     bad, program = runs["unstable"].to_numpy(dtype=bool), runs["program"].to_numpy()
     at_once = as_estimate(_at_once(runs, **drawn))
     whole = not_finite_largest(corpus.epochs)
@@ -109,7 +111,9 @@ def instability_estimates(
     warning["p_value"] = _holm_of_warning(predictions, **drawn)
     others = {name: _at_once(relabel(corpus, runs, name), **drawn) for name in OTHER_DEFINITIONS}
     return {
-        "unstable share": as_estimate(difference_of_shares(bad, program, bad | True, **drawn)),
+        "unstable share": as_estimate(
+            difference_of_shares(bad, program, np.ones_like(bad), **drawn)
+        ),
         "explode at once": at_once,
         **{f"explode at once, {name}": as_estimate(i) for name, i in others.items()},
         "most explode at once": at_once,
@@ -125,7 +129,7 @@ def instability_estimates(
 
 def _holm_of_warning(predictions: pd.DataFrame, **drawn: Any) -> float:
     """Return the p-value of the warning, adjusted for all that the chapter decides alike."""
-    asked = {
+    asked: dict[tuple[str, str], tuple[dict, dict]] = {
         (setting, kind): (
             {"setting": setting, "features": kind, "estimator": "logistic", "strategy": "E4"},
             {},
@@ -157,7 +161,7 @@ def fifths_contrast(
     channel: str = CHANNEL,
     epoch: int = FIRST,
     random_state: int = 0,
-):
+) -> Interval:
     """Return the unstable share in the upper minus that in the lower fifth of all runs.
 
     Parameters
@@ -218,12 +222,12 @@ def cluster_contrasts(
     group = rule.assign(x)
     numbers = [k for k in range(rule.n_clusters_) if (group == k).any()]
     median = {k: x.loc[group == k, "hvp_layer_mean"].median() for k in numbers}
-    wild = group == max(numbers, key=median.get)
+    wild = group == max(numbers, key=lambda k: median[k])
     largest = group == max(numbers, key=lambda k: (group == k).sum())
     bad, program = runs["unstable"].to_numpy(dtype=bool), runs["program"].to_numpy()
     known = runs["mismatch"].notna().to_numpy()
     mismatch = runs["mismatch"].fillna(False).to_numpy(dtype=bool)
-    drawn = {"random_state": random_state}
+    drawn: dict[str, Any] = {"random_state": random_state}
     found = {
         "an unstable cluster": difference_of_shares(bad, program, wild, **drawn),
         "an unstable cluster, not finite": difference_of_shares(bad, program, group < 0, **drawn),
@@ -263,7 +267,7 @@ def mismatch_estimates(
     runs = runs[runs["program"].isin(chosen)]
     names = ["optimizer", "optimizer, forest", "accuracy", "accuracy + optimizer"]
     arms = mismatch_arms(corpus, names)
-    options = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
+    options: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
     predictions = mismatch_predictions(corpus, runs, arms=arms, windows=[window], **options)
     scores = program_scores(predictions)
     alone, forest, rows_alone, rows_forest = (
@@ -275,7 +279,11 @@ def mismatch_estimates(
     added = added_value(scores, pair, window=window, strategies=["E2"]).iloc[0]
     own = predictions[predictions["technique"] == "optimizer"].groupby("strategy")
     rows, programs = own.get_group("E1"), own.get_group("E4")
-    columns = {"positive": MISMATCH, "score": f"p_{MISMATCH}", "random_state": random_state}
+    columns: dict[str, Any] = {
+        "positive": MISMATCH,
+        "score": f"p_{MISMATCH}",
+        "random_state": random_state,
+    }
     visible = corpus.epochs[corpus.epochs["run_id"].isin(runs["run_id"])]
     levels = channel_levels(extract(visible, "optimizer", window=window).loc[runs["run_id"]])
     hit = (runs["label"] == MISMATCH).to_numpy()
@@ -300,7 +308,7 @@ def mismatch_estimates(
     }
 
 
-def _at_once(runs: pd.DataFrame, *, random_state: int):
+def _at_once(runs: pd.DataFrame, *, random_state: int) -> Interval:
     """Return the share of unstable runs that are bad by the end of the first epoch."""
     epoch = runs["first_bad_epoch"].astype("Int64").astype(float)
     bad = runs["unstable"].to_numpy(dtype=bool)

@@ -89,7 +89,7 @@ def headline_predictions(
     DataFrame
         Predictions under E1, E2, (E2bal, E4bal,) E4.
     """
-    options = {
+    options: dict[str, Any] = {
         "label": label,
         "techniques": techniques,
         "windows": [window],
@@ -132,7 +132,7 @@ def split_predictions(
     DataFrame
         Predictions under E3 (if a program allows it), E4, E5, E6.
     """
-    options = {
+    options: dict[str, Any] = {
         "label": label,
         "techniques": techniques,
         "windows": [window],
@@ -163,6 +163,13 @@ def alone_predictions(
     -------
     DataFrame or None
         None if no program has two classes with two configurations each.
+
+    Examples
+    --------
+    >>> from analysis_lib.evaluation import simulate_world
+    >>> _, runs = simulate_world("none", programs=2, classes=2, configurations=1)
+    >>> alone_predictions(None, runs) is None
+    True
     """
     units = runs.drop_duplicates("configuration").groupby(["program", label]).size()
     enough = (units >= 2).groupby("program").sum() >= 2
@@ -356,7 +363,9 @@ def program_table(predictions: pd.DataFrame, runs: pd.DataFrame, by: str) -> pd.
     return grouped.mean().assign(programs=grouped.size()).reset_index()[[by, "programs", *columns]]
 
 
-def recall_table(predictions: pd.DataFrame, runs: pd.DataFrame, *, by: str = "modality"):
+def recall_table(
+    predictions: pd.DataFrame, runs: pd.DataFrame, *, by: str = "modality"
+) -> pd.DataFrame:
     """Return the recall of every class in every program, programs sorted by group, then score.
 
     Parameters
@@ -450,7 +459,7 @@ def mix_table(
         configurations, the natural one from the thinned one in its skew), change, change_low,
         change_high (of the pooled gap, bootstrap over programs).
     """
-    options = {
+    options: dict[str, Any] = {
         "label": label,
         "techniques": [technique],
         "windows": [window],

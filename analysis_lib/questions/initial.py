@@ -55,7 +55,7 @@ def state_leak(
     state = x.round(9).groupby(list(x.columns), sort=False, dropna=False).ngroup().to_numpy()
     state = pd.Series(runs["program"].astype(str).to_numpy() + "|" + state.astype(str))
     classes = runs[label].groupby(state.to_numpy()).nunique()
-    options = {"label": label, "random_state": random_state}
+    options: dict[str, Any] = {"label": label, "random_state": random_state}
     single = runs.assign(configuration=runs["run_id"])
     splits = {s: make_splits(runs, strategy=s, **options) for s in ("E1", "E2")}
     alike = single.assign(program=state.to_numpy())

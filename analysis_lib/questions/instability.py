@@ -1,6 +1,6 @@
 """Unstable runs described: when they go bad, at which values of a channel, by which definition."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -244,14 +244,14 @@ def rate_by_bin(
         If a column is missing or the edges do not rise.
     """
     require(runs, "runs", ("run_id", "program", "unstable"))
-    edges = np.asarray(edges, dtype=float)
-    if edges.ndim != 1 or len(edges) < 1 or (np.diff(edges) <= 0).any():
-        raise InputError(f"edges are {edges.tolist()}; expected rising numbers")
+    rising = np.asarray(edges, dtype=float)
+    if rising.ndim != 1 or len(rising) < 1 or (np.diff(rising) <= 0).any():
+        raise InputError(f"edges are {rising.tolist()}; expected rising numbers")
     value = _values_at(epochs, runs, [channel], epoch)[channel].to_numpy(dtype=float)
-    text = [f"{e:g}" for e in edges]
+    text = [f"{e:g}" for e in rising]
     inner = [f"{a} to {b}" for a, b in zip(text[:-1], text[1:], strict=True)]
     names = [f"below {text[0]}", *inner, f"{text[-1]} or more", NOT_FINITE]
-    place = np.where(np.isfinite(value), np.searchsorted(edges, value, side="right"), -1)
+    place = np.where(np.isfinite(value), np.searchsorted(rising, value, side="right"), -1)
     table = _rates(np.array(names)[place], runs, names, "bin", random_state)
     return table.assign(channel=channel)[["channel", *table]]
 
@@ -313,7 +313,9 @@ def label_sensitivity(labelled: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _values_at(epochs, runs, channels, epoch) -> pd.DataFrame:
+def _values_at(
+    epochs: pd.DataFrame, runs: pd.DataFrame, channels: Iterable[str], epoch: int
+) -> pd.DataFrame:
     require(epochs, "epochs", ("run_id", "epoch"))
     channels = list(channels)
     own = [c for c in channels if c not in epochs]
@@ -325,7 +327,9 @@ def _values_at(epochs, runs, channels, epoch) -> pd.DataFrame:
     return table[channels]
 
 
-def _rates(groups: np.ndarray, runs: pd.DataFrame, names, column, random_state) -> pd.DataFrame:
+def _rates(
+    groups: np.ndarray, runs: pd.DataFrame, names: Iterable[str], column: str, random_state: int
+) -> pd.DataFrame:
     code, programs = pd.factorize(runs["program"], sort=True)
     bad = runs["unstable"].to_numpy(dtype=float)
     rows = []
@@ -350,7 +354,7 @@ def _rates(groups: np.ndarray, runs: pd.DataFrame, names, column, random_state) 
     return pd.DataFrame(rows)
 
 
-def ratio_of_sums(above: np.ndarray, below: np.ndarray):
+def ratio_of_sums(above: np.ndarray, below: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Return a statistic of weighted programs: sum of one column over sum of another."""
 
     def statistic(weights):

@@ -1,6 +1,6 @@
 """Detectors of instability: who predicts it, on which features, on seen and on unseen programs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any
 
@@ -181,7 +181,14 @@ def hold_out_triage(
     return pd.concat(parts, ignore_index=True)
 
 
-def _predict(x, part, splits, estimator, strategy, random_state) -> pd.DataFrame:
+def _predict(
+    x: pd.DataFrame,
+    part: pd.DataFrame,
+    splits: Mapping[str, pd.DataFrame],
+    estimator: str,
+    strategy: str,
+    random_state: int,
+) -> pd.DataFrame:
     predictions = cross_predict(
         x,
         part,

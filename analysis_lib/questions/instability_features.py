@@ -29,7 +29,6 @@ from analysis_lib.features.summary import summarise
 
 __all__ = [
     "DETECTION_SETS",
-    "NUISANCES",
     "SETTINGS",
     "cut_traces",
     "dimensionless_channels",
@@ -39,9 +38,6 @@ __all__ = [
 
 SETTINGS = ("contemporaneous", "before", "init")
 """When a detector is asked."""
-
-NUISANCES = ("loss", "rate", "program", "length")
-"""Sets of features that a set worth having must beat; ``program`` is known within alone."""
 
 SMALLEST = {"rho_size": 1e-6, "chi": 2.0**-24, "share": 1e-3}
 DIMENSIONLESS = (
@@ -163,6 +159,15 @@ def dimensionless_channels(epochs: pd.DataFrame, layers: pd.DataFrame) -> pd.Dat
     ----------
     rho: directional sharpness, Pan and Li, arXiv:2306.00204. chi: critical sharpness,
     arXiv:2601.16979.
+
+    Examples
+    --------
+    >>> epochs = pd.DataFrame({"run_id": "a", "epoch": [-1, 0], "train_loss": 1.0,
+    ...                        "rho": [0.5, -2.0], "chi": [0.4, 3.0]})
+    >>> layers = pd.DataFrame({"run_id": "a", "epoch": -1, "depth": [0.0, 1.0], "rho": [0.1, 0.4]})
+    >>> found = dimensionless_channels(epochs, layers)
+    >>> found["rho_share_last"].round(2).tolist()
+    [0.8, 0.8]
     """
     for table, name, columns in (
         (epochs, "epochs", ("run_id", "epoch", "train_loss", "rho", "chi")),
@@ -221,12 +226,19 @@ def feature_table(
     ------
     InputError
         If the set or the setting is unknown, or a column is missing.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> runs = pd.DataFrame({"run_id": list("ab"), "program": "p", "unstable": [True, False],
+    ...                      "first_bad_epoch": [3, None]})
+    >>> corpus = SimpleNamespace(runs=runs)
+    >>> feature_table(corpus, runs, "length", "contemporaneous")["length"].to_dict()
+    {'a': 3.0, 'b': 3.0}
     """
     if name not in DETECTION_SETS:
         raise unknown("feature set of detection", name, DETECTION_SETS)
     last = last_snapshots(runs, setting, random_state=random_state)
-    if name == "length":
-        return last.astype(float).to_frame("length")
     make = DETECTION_SETS[name][1]
     return make(corpus, last).reindex(last.index)
 
@@ -271,7 +283,11 @@ def _audited(corpus: Any, last: pd.Series, *, name: str) -> pd.DataFrame:
     return extract(cut_traces(corpus.epochs, last), audit_feature_set(corpus, name), window=None)
 
 
-DETECTION_SETS: Mapping[str, tuple[str, Callable | None]] = MappingProxyType(
+def _length(corpus: Any, last: pd.Series) -> pd.DataFrame:
+    return last.astype(float).to_frame("length")
+
+
+DETECTION_SETS: Mapping[str, tuple[str, Callable]] = MappingProxyType(
     {
         "curvature": ("curvature, raw", partial(_registered, name="curvature")),
         "dimensionless": ("curvature, dimensionless", _dimensionless),
@@ -280,7 +296,7 @@ DETECTION_SETS: Mapping[str, tuple[str, Callable | None]] = MappingProxyType(
         "loss": ("training loss", _loss),
         "rate": ("learning rate", partial(_audited, name="audit_rate")),
         "program": ("program", partial(_audited, name="audit_program")),
-        "length": ("length of the trace", None),
+        "length": ("length of the trace", _length),
     }
 )
 """Sets of features: name -> (title, how it is computed)."""

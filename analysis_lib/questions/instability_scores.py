@@ -298,7 +298,7 @@ def holm_adjusted(p_values: Sequence[float]) -> np.ndarray:
     return np.minimum(adjusted, 1.0)
 
 
-def useful(gain: Mapping[str, object], *, smallest: float = 0.1, level: float = 0.95) -> str:
+def useful(gain: Mapping[str, Any], *, smallest: float = 0.1, level: float = 0.95) -> str:
     """Say what a gain over guessing decides about the claim that a detector is of use.
 
     Parameters

@@ -1,6 +1,6 @@
 """The leak audit: what columns buy that are no measurement of the training."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from analysis_lib.evaluation import (
     t_interval,
 )
 from analysis_lib.features import FeatureSet, extract, get_feature_set
+from analysis_lib.features.values import Cube
 from analysis_lib.questions.permutation import control_forest
 from analysis_lib.techniques import Technique, audit_techniques, get_technique
 
@@ -56,6 +57,13 @@ def audit_set(corpus: Any, *, trees: int = 20) -> dict[str, Technique]:
     See Also
     --------
     analysis_lib.techniques.audit_techniques
+
+    Examples
+    --------
+    >>> from analysis_lib import load_corpus
+    >>> corpus = load_corpus(programs=["snn_wine", "mlp_breast_cancer"])
+    >>> list(audit_set(corpus))[:2]
+    ['audit-rate', 'audit-epochs']
     """
     found = dict(audit_techniques(corpus))
     found |= {name: get_technique(name) for name in ("DEFault-hierarchy", "DeepFD")}
@@ -224,10 +232,10 @@ def paired_change(predictions: pd.DataFrame, *, of: str, against: str) -> pd.Dat
 class _Smaller:
     """A recipe with another number of trees."""
 
-    def __init__(self, make, trees: int, name: str = "trees"):
+    def __init__(self, make: Callable, trees: int, name: str = "trees"):
         self.make, self.trees, self.name = make, trees, name
 
-    def __call__(self, random_state: int | None = None):
+    def __call__(self, random_state: int | None = None) -> Any:
         return self.make(random_state).set_params(**{self.name: self.trees})
 
 
@@ -237,7 +245,7 @@ class _Small:
     def __init__(self, trees: int):
         self.trees = trees
 
-    def __call__(self, random_state: int | None = None):
+    def __call__(self, random_state: int | None = None) -> Any:
         model = control_forest(self.trees)
         model[-1].set_params(random_state=random_state)
         return model
@@ -246,13 +254,14 @@ class _Small:
 class _Joined:
     """Registered features, beside those of a table."""
 
-    def __init__(self, name: str, table: pd.DataFrame):
-        self.base, self.table = get_feature_set(name), table
+    def __init__(self, name: str | FeatureSet, table: pd.DataFrame):
+        self.base = get_feature_set(name) if isinstance(name, str) else name
+        self.table = table
 
     def feature_set(self, name: str) -> FeatureSet:
         return FeatureSet(name, self.base.channels, self, f"{self.base.name} and a table")
 
-    def __call__(self, cube) -> dict:
+    def __call__(self, cube: Cube) -> dict:
         own = self.table.loc[cube.run_ids]
         return self.base.compute(cube) | {name: own[name].to_numpy() for name in own}
 

@@ -169,7 +169,7 @@ class _Union:
         self.sets = sets
 
     def __call__(self, cube: Cube) -> dict[str, np.ndarray]:
-        table = {}
+        table: dict[str, np.ndarray] = {}
         for part in self.sets:
             places = [cube.channels.index(c) for c in part.channels]
             own = replace(cube, channels=part.channels, values=cube.values[:, :, places])

@@ -5,7 +5,7 @@ readings of "help" are decided here: the features alone (AUC above one half), an
 added to others (AUC above that of the others alone). Both are paired differences per program.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -307,7 +307,7 @@ def _gain(wide: pd.DataFrame, base: str, technique: str, strategy: str) -> pd.Se
     return (wide[technique, strategy] - less).dropna()
 
 
-def _fields(interval: Interval) -> Mapping[str, Any]:
+def _fields(interval: Interval) -> dict[str, Any]:
     return {
         "estimate": interval.estimate,
         "low": interval.low,

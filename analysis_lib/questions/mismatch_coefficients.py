@@ -249,7 +249,9 @@ def sign_summary(coefficients: pd.DataFrame, *, level: float = 0.05) -> pd.Serie
     return pd.Series(counts).astype(int)
 
 
-def _coefficients(y, x, group, kind, n_resamples, random_state) -> dict:
+def _coefficients(
+    y: np.ndarray, x: np.ndarray, group: np.ndarray, kind: str, n_resamples: int, random_state: int
+) -> dict:
     mean = pd.Series(x).groupby(group).transform("mean").to_numpy()
     parts = {"pooled": x - x.mean(), "within": x - mean, "between": mean - x.mean()}
     parts = {k: v / v.std() for k, v in parts.items() if v.std() > SMALLEST_SPREAD}

@@ -235,7 +235,14 @@ def permutation_summary(table: pd.DataFrame, *, metric: str = "balanced_accuracy
     return pd.DataFrame(rows)
 
 
-def _permuted_scores(features, runs, model, label, job, random_state) -> dict:
+def _permuted_scores(
+    features: pd.DataFrame,
+    runs: pd.DataFrame,
+    model: Any,
+    label: str,
+    job: tuple,
+    random_state: int,
+) -> dict:
     name, unit, strategy, repeat = job
     if unit != "nothing":
         runs = permute_within_program(runs, label, unit=unit, random_state=random_state + repeat)

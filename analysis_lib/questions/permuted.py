@@ -43,11 +43,20 @@ def permuted_predictions(
     -------
     DataFrame
         repeat, program, label, predicted.
+
+    Examples
+    --------
+    >>> from analysis_lib.evaluation import simulate_world
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> features, runs = simulate_world("transferable", programs=3, classes=2)
+    >>> tree = DecisionTreeClassifier()
+    >>> found = permuted_predictions(features, runs, "label", unit="run", technique=tree, repeats=2)
+    >>> found.groupby("repeat").size().tolist()
+    [120, 120]
     """
-    repeats = range(1 if unit == "nothing" else repeats)
     found = Parallel(n_jobs=n_jobs)(
         delayed(_permuted)(features, runs, technique, strategy, label, unit, random_state, repeat)
-        for repeat in repeats
+        for repeat in range(1 if unit == "nothing" else repeats)
     )
     return pd.concat(found, ignore_index=True)
 

@@ -249,7 +249,12 @@ def flag_scores(
         "specificity": specificity,
         "balanced_accuracy": lambda w: (recall(w) + specificity(w)) / 2,
     }
-    row = {"runs": len(hit), "programs": n, "positives": int(hit.sum()), "flagged": int(flag.sum())}
+    row: dict[str, float] = {
+        "runs": len(hit),
+        "programs": n,
+        "positives": int(hit.sum()),
+        "flagged": int(flag.sum()),
+    }
     for name, measure in measures.items():
         i = bootstrap_programs(
             measure, n, level=level, n_resamples=n_resamples, random_state=random_state

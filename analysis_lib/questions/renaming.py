@@ -94,7 +94,15 @@ def renaming_table(
 
 
 def _named_scores(
-    features, runs, model, label, strategy, repeat, renamed, n_groups, random_state
+    features: pd.DataFrame,
+    runs: pd.DataFrame,
+    model: Any,
+    label: str,
+    strategy: str,
+    repeat: int,
+    renamed: int,
+    n_groups: int,
+    random_state: int,
 ) -> pd.Series:
     state = random_state + repeat
     drawn = balanced_runs(runs, label, random_state=state)

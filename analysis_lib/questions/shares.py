@@ -11,6 +11,7 @@ from analysis_lib.features import FeatureSet, extract, signed_log10
 from analysis_lib.features import curvature as curvature_set
 from analysis_lib.features import optimizer as optimizer_set
 from analysis_lib.features.summary import summarise
+from analysis_lib.features.values import Cube
 from analysis_lib.flags import DEEPFD_FLAGS, DEFAULT_FLAGS
 
 __all__ = [
@@ -182,6 +183,14 @@ def total_shares(features: pd.DataFrame, runs: pd.DataFrame, label: str) -> pd.D
     References
     ----------
     Olejnik and Algina, Psychological Methods 2003.
+
+    Examples
+    --------
+    >>> from analysis_lib.evaluation import simulate_world
+    >>> features, runs = simulate_world("transferable", identity=0, signal=3.0, random_state=1)
+    >>> shares = total_shares(features, runs, "label")
+    >>> bool((shares["fault_total"] > shares["program_total"]).all())
+    True
     """
     x = features.loc[runs["run_id"]]
     x = x.groupby(runs["configuration"].to_numpy()).mean()
@@ -268,12 +277,14 @@ def set_shares(
     return pd.DataFrame(rows)
 
 
-def _levels(cube) -> dict[str, np.ndarray]:
+def _levels(cube: Cube) -> dict[str, np.ndarray]:
     table = summarise(cube, initial=())
     return {channel: table[f"{channel}_mean"] for channel in cube.channels}
 
 
-def _mean_shares(features, runs, label, healthy) -> np.ndarray:
+def _mean_shares(
+    features: pd.DataFrame, runs: pd.DataFrame, label: str, healthy: str | None
+) -> np.ndarray:
     found = variance_shares(features, runs, label, healthy=healthy)
     found = found.join(total_shares(features, _faulty(runs, label, healthy), label))
     return found.mean().reindex(SHARES).to_numpy()

@@ -204,7 +204,7 @@ def erasure_table(
         As ``cross_predict``.
     """
     model = control_forest() if technique is None else technique
-    options = {"label": label, "random_state": random_state}
+    options: dict[str, Any] = {"label": label, "random_state": random_state}
     splits = {s: make_splits(runs, strategy=s, n_groups=n_groups, **options) for s in strategies}
     jobs = [(f, s, erased) for f in features_by_set for s in splits for erased in (False, True)]
     found = Parallel(n_jobs=n_jobs)(
@@ -239,7 +239,9 @@ def verdict(low: float, high: float) -> str:
     return "adds" if low > 0 else "takes" if high < 0 else "open"
 
 
-def _resampled_shares(table, parts, n_resamples, random_state) -> dict[str, np.ndarray]:
+def _resampled_shares(
+    table: pd.DataFrame, parts: list[str], n_resamples: int, random_state: int
+) -> dict[str, np.ndarray]:
     """Return the parts' shares in the total for resampled programs, missing if that is <= 0."""
     values = table[parts].dropna().to_numpy()
     n = len(values)

@@ -1,5 +1,7 @@
 """A technique that is trained on a random share of the training runs."""
 
+from typing import Any, Self
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
@@ -30,12 +32,12 @@ class Thinned(ClassifierMixin, BaseEstimator):
     20
     """
 
-    def __init__(self, estimator, *, share: float = 0.5, random_state: int | None = None):
+    def __init__(self, estimator: Any, *, share: float = 0.5, random_state: int | None = None):
         self.estimator = estimator
         self.share = share
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Draw the runs and fit a copy of the estimator on them.
 
         Raises
@@ -58,12 +60,12 @@ class Thinned(ClassifierMixin, BaseEstimator):
         self.classes_ = self.model_.classes_
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """Return the class of every run."""
         check_is_fitted(self)
         return self.model_.predict(X)
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of every class."""
         check_is_fitted(self)
         return self.model_.predict_proba(X)

@@ -66,6 +66,11 @@ class Estimate:
         Programs that the interval rests on; 0 without one.
     p_value : float
         Of a sign-flip test over programs, where the chapter asks for both; else missing.
+
+    Examples
+    --------
+    >>> Estimate(0.2, 0.1, 0.3, programs=52).programs
+    52
     """
 
     estimate: float = math.nan
@@ -117,6 +122,11 @@ class Claim:
     ------
     InputError
         If the direction or unit is unknown, or a testable claim lacks what its direction needs.
+
+    Examples
+    --------
+    >>> Claim("gap", "gap", "there is a gap", "abstract", "E1 - E4").direction
+    'greater'
     """
 
     id: str

@@ -102,7 +102,7 @@ class AutoTrainer(RuleBasedDetector):
         self.total_epochs = total_epochs
         self.late = late
 
-    def checks(self, c, lost):
+    def checks(self, c: dict[str, np.ndarray], lost: dict[str, np.ndarray]) -> list[Check]:
         acc, vacc = c["train_accuracy"], c["valid_accuracy"]
         first, last = c["grad_norm_first"], c["grad_norm_last"]
         late = np.arange(1, acc.shape[1] + 1) >= self.late * self.total_epochs

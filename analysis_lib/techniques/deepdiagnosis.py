@@ -97,7 +97,7 @@ class DeepDiagnosis(RuleBasedDetector):
         self.least_update = least_update
         self.most_update = most_update
 
-    def checks(self, c, lost):
+    def checks(self, c: dict[str, np.ndarray], lost: dict[str, np.ndarray]) -> list[Check]:
         loss, acc, act = c["train_loss"], c["train_accuracy"], c["act_mean"]
         grad, weight = c["grad_mean"], c["weight_mean"]
         variance, update = c["weight_std"] ** 2, c["update_ratio"]

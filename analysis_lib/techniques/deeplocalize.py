@@ -63,7 +63,7 @@ class DeepLocalize(RuleBasedDetector):
         self.block = block
         self.zero_share = zero_share
 
-    def checks(self, c, lost):
+    def checks(self, c: dict[str, np.ndarray], lost: dict[str, np.ndarray]) -> list[Check]:
         def wrong(name: str, count: str) -> np.ndarray:
             zero = np.cumsum(c[name] == 0, axis=1)
             often = zero >= self.zero_share * np.arange(1, zero.shape[1] + 1)

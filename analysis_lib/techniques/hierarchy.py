@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
@@ -48,14 +49,14 @@ class Winsorizer(TransformerMixin, BaseEstimator):
         self.low = low
         self.high = high
 
-    def fit(self, X, y=None):
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Note the percentiles."""
         X = np.asarray(X, dtype=float)
         self.n_features_in_ = X.shape[1]
         self.bounds_ = np.percentile(X, [self.low, self.high], axis=0)
         return self
 
-    def transform(self, X):
+    def transform(self, X: Any) -> np.ndarray:
         """Return the clipped values."""
         check_is_fitted(self)
         return np.clip(np.asarray(X, dtype=float), *self.bounds_)
@@ -142,26 +143,26 @@ class HierarchicalForest(ClassifierMixin, BaseEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Fit both levels, or, if ``as_released``, note the rows."""
         X, y = np.asarray(X, dtype=float), np.asarray(y)
         self.n_features_in_ = X.shape[1]
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise InputError(f"one class only, {self.classes_[0]}; there is nothing to tell apart")
-        self._train = (X, y) if self.as_released else None
-        self._last = None
+        self._train: Any = (X, y) if self.as_released else None
+        self._last: tuple | None = None
         if not self.as_released:
             self.detector_, self.experts_ = self._fit(X, y, None)
         return self
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """Return the class of every run."""
         faulty, shares, categories = self._levels(X)
         best = categories[shares.argmax(axis=1)]
         return np.where(faulty > 0.5, best, NO_FAULT).astype(self.classes_.dtype)
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of every class."""
         faulty, shares, categories = self._levels(X)
         total = shares.sum(axis=1, keepdims=True)
@@ -171,7 +172,7 @@ class HierarchicalForest(ClassifierMixin, BaseEstimator):
         table[:, self.classes_ == NO_FAULT] = 1 - faulty[:, None]
         return table
 
-    def _levels(self, X) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _levels(self, X: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         check_is_fitted(self)
         X = np.asarray(X, dtype=float)
         detector, experts = self._fitted(X)
@@ -183,14 +184,17 @@ class HierarchicalForest(ClassifierMixin, BaseEstimator):
                 shares[:, j] = experts[category].predict_proba(X)[:, 1]
         return faulty, shares, categories
 
-    def _fitted(self, X) -> tuple[Pipeline | None, dict]:
+    def _fitted(self, X: np.ndarray) -> tuple[Pipeline | None, dict]:
         if not self.as_released:
             return self.detector_, self.experts_
         if self._last is None or not np.array_equal(self._last[0], X):
-            self._last = (X.copy(), self._fit(*self._train, X))
+            known, y = self._train
+            self._last = (X.copy(), self._fit(known, y, X))
         return self._last[1]
 
-    def _fit(self, X, y, seen) -> tuple[Pipeline | None, dict]:
+    def _fit(
+        self, X: np.ndarray, y: np.ndarray, seen: np.ndarray | None
+    ) -> tuple[Pipeline | None, dict]:
         rng = np.random.default_rng(self.random_state)
         healthy = y == NO_FAULT
         detector = self._binary(X, ~healthy, seen, rng) if healthy.any() else None
@@ -204,7 +208,9 @@ class HierarchicalForest(ClassifierMixin, BaseEstimator):
             experts[category] = self._binary(X[rows], y[rows] == category, seen, rng)
         return detector, experts
 
-    def _binary(self, X, positive, seen, rng) -> Pipeline:
+    def _binary(
+        self, X: np.ndarray, positive: np.ndarray, seen: np.ndarray | None, rng: np.random.Generator
+    ) -> Pipeline:
         """Fit one pipeline, the first half of it on the rows ``seen`` at the test, too."""
         first, second = (int(seed) for seed in rng.integers(0, 2**31, size=2))
         prepare = make_pipeline(

@@ -24,7 +24,13 @@ FIRST = ("default", "deepfd", "autotrainer", "deeplocalize", "umlaut", "deepdiag
 
 
 def get_technique(name: str) -> Technique:
-    """Return a registered technique; an unknown name is an InputError."""
+    """Return a registered technique; an unknown name is an InputError.
+
+    Examples
+    --------
+    >>> get_technique("DEFault").feature_set
+    'default'
+    """
     known = {**TECHNIQUES, **SLOW_TECHNIQUES}
     if name not in known:
         raise unknown("technique", name, known)
@@ -89,6 +95,7 @@ def _run(file: Path) -> ModuleType:
     digest = hashlib.sha256(str(code).encode()).hexdigest()[:12]
     name = f"technique_{file.stem}_{digest}"
     spec = spec_from_file_location(name, code)
+    assert spec is not None and spec.loader is not None  # the file is there and ends in .py
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -112,7 +119,7 @@ def _collect(modules: Iterable[ModuleType], taken: Mapping = MappingProxyType({}
     found: dict[str, Technique] = {}
     for module in modules:
         declared = getattr(module, "TECHNIQUES", None)
-        where = Path(module.__file__).name
+        where = Path(str(module.__file__)).name
         if not isinstance(declared, (tuple, list)) or not declared:
             raise InputError(
                 f"{where} declares no techniques; expected TECHNIQUES = [Technique(name, "

@@ -13,7 +13,7 @@ layers does. A snapshot at which the loss is not finite counts as not finite in 
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -91,7 +91,7 @@ class RuleBasedDetector(ClassifierMixin, BaseEstimator):
             See :func:`analysis_lib.features.rules.decode`.
         """
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> Self:
         """Note the classes; nothing is learned.
 
         Raises
@@ -112,30 +112,30 @@ class RuleBasedDetector(ClassifierMixin, BaseEstimator):
             )
         return self
 
-    def symptoms(self, X) -> np.ndarray:
+    def symptoms(self, X: Any) -> np.ndarray:
         """Return the first symptom of every run, empty where no rule fires."""
         first, checks = self._first(X)
         names = np.array([*(check.symptom for check in checks), ""], dtype=object)
         return names[first]
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: Any) -> np.ndarray:
         """Return a category for every run."""
         check_is_fitted(self)
         first, checks = self._first(X)
         answers = np.array([*(self._answer(check.causes) for check in checks), NO_FAULT], object)
         return answers[first]
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: Any) -> np.ndarray:
         """Return 1 for the predicted class, or equal shares if it is no class of the task."""
         guess = self.predict(X)
         share = (guess[:, None] == self.classes_[None, :]).astype(float)
         share[share.sum(axis=1) == 0] = 1 / len(self.classes_)
         return share
 
-    def _decode(self, X):
+    def _decode(self, X: Any) -> tuple[dict, dict]:
         return channels.decode(np.asarray(X, dtype=float), self.channels)
 
-    def _first(self, X) -> tuple[np.ndarray, list[Check]]:
+    def _first(self, X: Any) -> tuple[np.ndarray, list[Check]]:
         with np.errstate(invalid="ignore", over="ignore"):
             checks = list(self.checks(*self._decode(X)))
         fired = np.stack([check.fired for check in checks], axis=2)  # run, epoch, check

@@ -78,11 +78,11 @@ class Umlaut(RuleBasedDetector):
         self.patience = patience
 
     @property
-    def channels(self) -> tuple[str, ...]:
+    def channels(self) -> tuple[str, ...]:  # type: ignore[override]  # they depend on ``rate``
         """Channels read, and the learning rate if it is asked for."""
         return (*channels.UMLAUT, *(("learning_rate",) if self.rate else ()))
 
-    def checks(self, c, lost):
+    def checks(self, c: dict[str, np.ndarray], lost: dict[str, np.ndarray]) -> list[Check]:
         acc, vacc = c["train_accuracy"], c["valid_accuracy"]
         rate = c.get("learning_rate", np.full_like(acc, np.nan))
         later = np.arange(acc.shape[1]) >= self.patience

@@ -275,7 +275,8 @@ def test_scaling_the_loss_scales_gradient_descent_and_leaves_adam(scale, seed):
         found.append(step_stability(twin.model, own, adam, steps=40))
     for name in ("rho", "kappa", "chi", "progress"):
         one, two = (getattr(f, name) for f in found)
-        assert two == pytest.approx(one, rel=1e-4), name
+        # the root chi is refined four times, and rounding can take another branch of a refinement
+        assert two == pytest.approx(one, rel=1e-3 if name == "chi" else 1e-4), name
 
 
 @settings(max_examples=15, deadline=None)

@@ -134,7 +134,7 @@ def returns(value):
 @pytest.mark.parametrize(
     ("technique", "message"),
     [
-        (5, r"technique is of type int, without predict; expected an object with fit\(X, y\) and predict"),
+        (5, r"technique is of type int, without predict; expected an object with fit"),
         (StandardScaler(), "technique StandardScaler has fit but no predict; expected"),
         ("svm", "unknown technique 'svm'"),
         (

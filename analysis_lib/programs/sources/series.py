@@ -29,7 +29,7 @@ def windows(steps: int, length: int, *, every: int = 1) -> np.ndarray:
     return np.arange(0, steps - length + 1, every)[:, None] + np.arange(length)
 
 
-def split_in_time(window: np.ndarray, *, share: float = 0.25):
+def split_in_time(window: np.ndarray, *, share: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
     """Return row numbers for training and, of later windows, for validation.
 
     Parameters

@@ -1,6 +1,7 @@
 """Tables of rows and columns."""
 
 import numpy as np
+import pandas as pd
 
 from analysis_lib.programs.cache import Arrays, cached
 from analysis_lib.programs.sources.reading import package, r_table, text_array
@@ -53,7 +54,7 @@ def one_hot(codes: np.ndarray, train: np.ndarray, *, rows: int = 20) -> np.ndarr
     return (joint[:, :, None] == common).any(axis=1).astype(np.float64)
 
 
-def _codes(table) -> np.ndarray:
+def _codes(table: pd.DataFrame) -> np.ndarray:
     codes = [np.unique(text_array(table[c]), return_inverse=True)[1] for c in table]
     return np.stack(codes, axis=1).astype(np.int64)
 
