@@ -76,7 +76,8 @@ def identity_predictions(
     """
     x = features_of(features, runs)
     classes = runs[label].astype(str).to_numpy()
-    program = runs["program"].astype(str).to_numpy()
+    # numbers, since scikit-learn's class weights fail on names such as "12"
+    program, names = pd.factorize(runs["program"].astype(str).to_numpy(), sort=True)
     always = [str(c) for c in always]
     for name in always:
         if name not in classes:
@@ -107,9 +108,9 @@ def identity_predictions(
     return pd.DataFrame(
         {
             "run_id": runs["run_id"].to_numpy()[rows],
-            "program": program[rows],
+            "program": names[program[rows]],
             "label": classes[rows],
-            "predicted": np.concatenate([guess for guess, _, _ in results]),
+            "predicted": names[np.concatenate([guess for guess, _, _ in results]).astype(int)],
         }
     )
 

@@ -34,7 +34,7 @@ NO_ANSWER = "(no answer)"
 LARGEST = 1e30
 EXPECTED = (
     "expected an object with fit(X, y) and predict(X), one with predict(X) alone, or a function of "
-    "X, where X is a DataFrame and predict returns one class per row"
+    "X, where X is a DataFrame, y a Series, and predict returns one class per row"
 )
 
 
@@ -190,6 +190,8 @@ def _given(technique: Any) -> tuple[str, Callable]:
                 f"({type(error).__name__}: {error}); give an object"
             ) from error
     name = getattr(technique, "__name__", type(technique).__name__)
+    if isinstance(technique, Pipeline):
+        name = " + ".join(type(step).__name__ for _, step in technique.steps)
     if callable(getattr(technique, "predict", None)):
         return name, _Copied(technique, name)
     if callable(getattr(technique, "fit", None)):
@@ -220,7 +222,7 @@ class _Bound:
             return self
         given = [self.classes[name] for name in y]
         text = any(isinstance(value, str) for value in given)
-        target = np.array(given, dtype=object) if text else np.array(given)
+        target = pd.Series(given, dtype=object if text else None)
         x = self._rows(rows)
         try:
             self.model.fit(x, target)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis_lib.harness.summary import LEGEND
+
 if TYPE_CHECKING:
     from analysis_lib.harness.report import GapReport
 
@@ -38,9 +40,10 @@ NAMES = {
 STYLE = """
 .gap-report { font-family: system-ui, sans-serif; max-width: 62rem; line-height: 1.45; }
 .gap-report table { border-collapse: collapse; margin: .4rem 0 1.2rem; font-size: .9rem; }
-.gap-report th, .gap-report td { padding: .2rem .6rem; text-align: left; vertical-align: top;
+.gap-report th, .gap-report td { padding: .2rem .6rem; text-align: left !important;
+  vertical-align: top;
   border-bottom: 1px solid color-mix(in srgb, currentColor 25%, transparent); }
-.gap-report td.number, .gap-report th.number { text-align: right;
+.gap-report td.number, .gap-report th.number { text-align: right !important;
   font-variant-numeric: tabular-nums; }
 .gap-report .scroll { overflow-x: auto; }
 .gap-report svg { max-width: 100%; height: auto; }
@@ -67,6 +70,7 @@ def section(report: "GapReport") -> str:
         _titled("Checks", report.checks) if len(report.checks) else "",
         _titled(f"By program{more}", programs),
         _titled("Parameters", _parameters(report.parameters)),
+        _titled("How to read it", pd.DataFrame({"word": list(LEGEND), "meaning": LEGEND.values()})),
     ]
     return f'<div class="gap-report"><style>{STYLE}</style>{"".join(parts)}</div>'
 

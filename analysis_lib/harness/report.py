@@ -13,14 +13,14 @@ import pandas as pd
 import analysis_lib
 from analysis_lib.errors import InputError
 from analysis_lib.harness.html import page, section
-from analysis_lib.harness.summary import summarise
+from analysis_lib.harness.summary import LEGEND, summarise
 
 __all__ = ["GapReport"]
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GapReport:
     """What :func:`~analysis_lib.harness.measure.gap_report` found.
 
@@ -96,7 +96,10 @@ class GapReport:
             )
             parts.append(f"\n{name}\n{text}")
         parts += ["\nChecks", *(found or ["  none failed"])]
+        parts += ["\nHow to read it", *(f"- {name}: {text}" for name, text in LEGEND.items())]
         return "\n".join(parts)
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         return section(self)

@@ -8,9 +8,20 @@ if TYPE_CHECKING:
 
     from analysis_lib.harness.report import GapReport
 
-__all__ = ["summarise"]
+__all__ = ["LEGEND", "summarise"]
 
 MACRO = "program_macro_recall"
+LEGEND = {
+    "program-macro recall": "mean over programs of the mean recall of their classes",
+    "pooled balanced accuracy": "mean over classes of the recall of all runs together",
+    "E1, E2, E4": "tested on random rows, on whole configurations, on whole programs held out",
+    "E2bal, E4bal": "the same on even class mixes; left out where mixes are even anyway",
+    "low, high": "95 % interval over programs; wide: allowing for other training programs, too",
+    "p_value": "of no difference, by flipping signs of whole programs; it can disagree with an "
+    "interval that ends near zero",
+    "resolvable": "the difference that so many programs would reveal four times in five",
+}
+"""What the words of a report mean."""
 SAME = 0.03
 """Differences below are not called one."""
 
@@ -26,8 +37,9 @@ def summarise(report: "GapReport") -> list[str]:
     -------
     list of str
     """
-    lines = [_level(report), _gap(report), _transfer(report)]
-    lines += _controls(report.controls, report.scores)
+    guess = max(report.scores.loc["E4", "chance"], report.controls.loc["dummy", "score"])
+    lines = [_level(report, guess), _gap(report), _transfer(report.scores.loc["E4"], guess)]
+    lines += _controls(report.controls, report.scores, guess)
     lines += [_resolution(report), _checks(report.checks)]
     return [line for line in lines if line]
 
@@ -38,7 +50,7 @@ def _between(row: "pd.Series", value: str) -> str:
     return f"{row[value]:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
 
 
-def _level(report: "GapReport") -> str:
+def _level(report: "GapReport", guess: float) -> str:
     scores = report.scores
     middle = ""
     if "E2" in scores.index:
@@ -47,8 +59,7 @@ def _level(report: "GapReport") -> str:
         )
     return (
         f"Program-macro recall is {_between(scores.loc['E1'], MACRO)} on random rows (E1), {middle}"
-        f"{_between(scores.loc['E4'], MACRO)} on unseen programs (E4); guessing scores "
-        f"{scores.loc['E4', 'chance']:.3f}."
+        f"{_between(scores.loc['E4'], MACRO)} on unseen programs (E4); guessing scores {guess:.3f}."
     )
 
 
@@ -60,15 +71,19 @@ def _gap(report: "GapReport") -> str:
         text += ", which cannot be told from zero"
     if "replicate leak" not in parts.index:
         text += "; without configurations nobody can say how much of it is copies of tested runs"
-        return text + " in training."
+        text += " in training"
+        checks = report.checks.set_index("code")
+        if "GAP001" in checks.index and checks.loc["GAP001", "severity"] == "problem":
+            text += f", and there are exact ones: {checks.loc['GAP001', 'what'].split(', ')[0]}"
+        return text + "."
     leak, rest = parts.loc["replicate leak"], parts.loc["program part"]
     text += f": {_between(leak, 'estimate')} comes with replicates of the tested configuration in "
     return text + f"training, {_between(rest, 'estimate')} with knowing the program."
 
 
-def _transfer(report: "GapReport") -> str:
-    unseen = report.scores.loc["E4"]
-    guess = max(unseen["chance"], report.controls.loc["dummy", "score"])
+def _transfer(unseen: "pd.Series", guess: float) -> str:
+    if unseen["high"] < guess:
+        return f"On unseen programs the technique is worse than guessing ({guess:.3f})."
     if unseen["low"] > guess:
         return (
             f"What is learned carries over to unseen programs: E4 is above guessing ({guess:.3f})."
@@ -76,7 +91,7 @@ def _transfer(report: "GapReport") -> str:
     return f"On unseen programs the technique cannot be told from guessing ({guess:.3f})."
 
 
-def _controls(controls: "pd.DataFrame", scores: "pd.DataFrame") -> list[str]:
+def _controls(controls: "pd.DataFrame", scores: "pd.DataFrame", guess: float) -> list[str]:
     lines = []
     if "permuted labels" in controls.index:
         row = controls.loc["permuted labels"]
@@ -94,8 +109,12 @@ def _controls(controls: "pd.DataFrame", scores: "pd.DataFrame") -> list[str]:
         lost = row["compare"] - row["score"]
         if math.isfinite(lost):
             text = f"Other class names in every program change the seen score by {-lost:+.3f}"
-            if lost < SAME:
+            if row["compare"] < guess + SAME:
+                text += ", which is no better than guessing either way"
+            elif lost < SAME:
                 text += ": classes need not mean the same across programs, it learns each program"
+            else:
+                text += ": so much rests on classes that mean the same in all programs"
             lines.append(text + ".")
     return lines
 

@@ -44,11 +44,12 @@ def test_the_tested_class_is_never_trained_on_and_programs_weigh_the_same(monkey
 
     def spy(make, x_train, y_train, x_test, seed, weights=None, eraser=None):
         seen.append((runs.iloc[x_train[:, 0].astype(int)], runs.iloc[x_test[:, 0].astype(int)]))
-        return np.full(len(x_test), "p00"), None, None
+        return np.full(len(x_test), 0), None, None
 
     monkeypatch.setattr(identity, "fit_predict", spy)
     found = identity_predictions(marks, runs, "label", always=["class 1"])
     assert len(seen) == 2 and set(found["label"]) == {"class 0", "class 2"}
+    assert set(found["predicted"]) == {"p00"}
     for train, test in seen:
         assert test["label"].nunique() == 1
         assert not set(test["label"]) & set(train["label"])

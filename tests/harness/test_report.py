@@ -65,6 +65,7 @@ def test_the_page_is_one_file_and_escapes_names(report, tmp_path):
         "Checks",
         "By program",
         "Parameters",
+        "How to read it",
     ]
     # no ground or ink of its own, so that it is legible on any page
     assert "color-scheme: light dark" in text and "background: Canvas" in text
@@ -154,3 +155,56 @@ def test_foreign_runs_are_seeded_and_break_down_where_faults_are_large():
     assert jumps["learning rate"] > jumps["healthy"]
     with pytest.raises(InputError, match=f"expected 1 to {len(TASKS)} programs"):
         foreign_traces(programs=13)
+
+
+def test_programs_may_be_numbers():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(240, 3)), columns=list("abc"))
+    frame["program"], frame["label"] = np.arange(240) % 12, np.where(frame["a"] > 0, "x", "y")
+    options = {"label": "label", "technique": "tree"}
+    found = gap_report(frame, program="program", **options)
+    named = frame.assign(program=[f"{p:02d}" for p in frame["program"]])
+    expected = gap_report(named, program="program", **options)
+    assert found.controls.loc["program identity", "score"] >= 0
+    assert found.scores.loc["E1", "chance"] == expected.scores.loc["E1", "chance"]
+
+
+def test_exact_copies_without_configurations_are_a_problem_the_summary_names():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
+    frame["program"] = np.repeat(list("pqrs"), 15)
+    frame["label"] = np.tile(list("xyz"), 20)
+    copied = pd.concat([frame] * 4, ignore_index=True)
+    report = gap_report(copied, program="program", label="label", technique="tree", permutations=0)
+    assert report.checks.set_index("code").loc["GAP001", "severity"] == "problem"
+    assert "240 of 240 rows have the features of another row" in report.summary[1]
+
+
+def test_a_technique_that_answers_nothing_is_called_worse_than_guessing():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(240, 3)), columns=list("abc"))
+    frame["program"] = np.repeat([f"p{k}" for k in range(12)], 20)
+    frame["label"] = np.tile(list("xy"), 120)
+    report = gap_report(
+        frame, program="program", label="label", technique=lambda x: [None] * len(x)
+    )
+    text = str(report)
+    assert "worse than guessing" in text and "learns each program" not in text
+
+
+def test_a_technique_gets_a_series_beside_its_frame():
+    seen = []
+
+    class Counting:
+        def fit(self, x, y):
+            seen.append(y.value_counts().size)
+            self.first = y[x["a"] == x["a"].max()].iloc[0]
+
+        def predict(self, x):
+            return [self.first] * len(x)
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(120, 2)), columns=list("ab"))
+    frame["program"], frame["label"] = np.repeat(list("pqrs"), 30), np.tile(list("xy"), 60)
+    gap_report(frame, program="program", label="label", technique=Counting(), permutations=0)
+    assert set(seen) == {2}
