@@ -96,7 +96,9 @@ def _all_numbers(frame: pd.DataFrame, roles: Mapping) -> tuple[pd.DataFrame, lis
     if reasons:
         why = listed(f"'{c}': {r}" for c, r in reasons.items())
         what = f"not numbers, and left out: {why}"
-        notes.append(Finding("GAP014", what, list(reasons)))
+        spoiled = any(" word" in reason for reason in reasons.values())  # numbers, but for a few
+        severity = "warning" if spoiled else "note"
+        notes.append(Finding("GAP014", what, list(reasons), severity=severity))
     if meta:
         what = f"{counted(len(meta), 'column')} named meta_ left out"
         notes.append(Finding("GAP014", what, meta))

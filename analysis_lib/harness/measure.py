@@ -132,7 +132,16 @@ def gap_report(
     >>> list(report.scores.index)
     ['E1', 'E2', 'E4']
     """
-    _check_options(groups, repeats, permutations, max_rows, min_runs, n_resamples)
+    _check_options(
+        groups=groups,
+        repeats=repeats,
+        permutations=permutations,
+        max_rows=max_rows,
+        min_runs=min_runs,
+        n_resamples=n_resamples,
+        random_state=random_state,
+        n_jobs=n_jobs,
+    )
     findings_table([], ignore=ignore)  # an unknown code is told at once
     names = {"configuration": configuration, "seed": seed, "session": session}
     names |= {"operator": operator, "family": family}
@@ -206,29 +215,27 @@ def gap_report(
     )
 
 
-def _check_options(
-    groups: int | None,
-    repeats: int | None,
-    permutations: int | None,
-    max_rows: int | None,
-    min_runs: int | None,
-    n_resamples: int | None,
-) -> None:
-    given = {
-        "groups": (groups, 0, "0 for one program at a time, or at least 2 groups"),
-        "repeats": (repeats, 1, "at least 1 draw"),
-        "permutations": (permutations, 0, "0 or more repeats"),
-        "max_rows": (max_rows, 100, "at least 100 rows"),
-        "min_runs": (min_runs, 1, "at least 1 run"),
-        "n_resamples": (n_resamples, 100, "at least 100 resamples"),
+def _check_options(**given: Any) -> None:
+    least = {
+        "groups": (0, "0 for one program at a time, or at least 2 groups"),
+        "repeats": (1, "at least 1 draw"),
+        "permutations": (0, "0 or more repeats"),
+        "max_rows": (100, "at least 100 rows"),
+        "min_runs": (1, "at least 1 run"),
+        "n_resamples": (100, "at least 100 resamples"),
+        "random_state": (0, "a seed, 0 or more"),
+        "n_jobs": (-1, "a number of processes, or -1 for one per processor"),
     }
-    for name, (value, low, expected) in given.items():
+    for name, value in given.items():
+        low, expected = least[name]
         if value is None and name in ("groups", "min_runs"):
             continue
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
             raise InputError(f"{name} is {value!r}; expected {expected}")
-    if groups == 1:
+    if given["groups"] == 1:
         raise InputError("groups is 1; expected 0 for one program at a time, or at least 2 groups")
+    if given["n_jobs"] == 0:
+        raise InputError(f"n_jobs is 0; expected {least['n_jobs'][1]}")
 
 
 def _drawn(table: RunTable, max_rows: int, random_state: int) -> RunTable:

@@ -60,6 +60,8 @@ def read_table(
             f"table {path} is not {encoding} text; save it as UTF-8, or give its encoding, such "
             "as latin-1"
         ) from error
+    except pd.errors.EmptyDataError as error:
+        raise InputError(f"table {path} is empty; it needs a header and a row per run") from error
     except (ValueError, OSError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"table {path} cannot be read ({reason}); write it again") from error

@@ -276,6 +276,8 @@ def test_tables_with_gaps_are_scored(technique):
         ({"permutations": 1.5}, "permutations is 1.5; expected 0 or more"),
         ({"max_rows": 5}, "max_rows is 5; expected at least 100 rows"),
         ({"min_runs": True}, "min_runs is True; expected at least 1 run"),
+        ({"random_state": "x"}, "random_state is 'x'; expected a seed"),
+        ({"n_jobs": 0}, "n_jobs is 0; expected a number of processes"),
         ({"ignore": ["GAP03"]}, "unknown check 'GAP03'; did you mean 'GAP0"),
         ({"min_runs": 500}, "no class has 500 runs in any program; lower min_runs"),
         ({"technique": "forrest"}, "unknown technique 'forrest'; did you mean 'forest'"),

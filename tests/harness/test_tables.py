@@ -235,7 +235,7 @@ def test_nested_parquet_columns_are_left_out(tmp_path):
         ("no.csv", None, "table .*no.csv does not exist"),
         ("t.xlsx", b"x", "table .*t.xlsx: expected a name that ends in .csv"),
         ("t", b"x", "table .*: expected a name"),
-        ("empty.csv", b"", r"table .*empty.csv cannot be read \(No columns"),
+        ("empty.csv", b"", r"table .*empty.csv is empty"),
         ("bad.parquet", b"PAR1 no", "table .*bad.parquet cannot be read"),
         ("bad.csv.gz", b"no gzip", "table .*bad.csv.gz cannot be read"),
         ("cut.csv.gz", gzip.compress(b"a,b\n" * 99)[:20], "table .*cut.csv.gz cannot be read"),
@@ -257,3 +257,19 @@ def test_a_folder_and_an_encoding(tmp_path):
     assert read_table(tmp_path / "t.csv", encoding="latin-1")["net"].tolist() == ["è"]
     with pytest.raises(InputError, match="is not klingon text"):
         read_table(tmp_path / "t.csv", encoding="klingon")
+
+
+def test_a_column_of_numbers_but_for_a_word_is_a_warning():
+    frame = pd.DataFrame({"a": ["1", "2", "err", *map(str, range(57))], "b": range(60)})
+    frame["program"], frame["label"] = list("pq") * 30, ["x"] * 30 + ["y"] * 30
+    found = make_table(frame, program="program", label="label").findings
+    assert [f.severity for f in found if f.code == "GAP014"] == ["warning"]
+    named = frame.assign(a=["net"] * 60)
+    found = make_table(named, program="program", label="label").findings
+    assert [f.severity for f in found if f.code == "GAP014"] == ["note"]
+
+
+def test_an_empty_file_is_called_empty(tmp_path):
+    (tmp_path / "runs.csv").write_text("")
+    with pytest.raises(InputError, match="is empty"):
+        read_table(tmp_path / "runs.csv")
