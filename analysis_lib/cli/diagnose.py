@@ -29,6 +29,7 @@ def diagnose(
     alpha: Annotated[
         float, typer.Option(help="Abstain where fewer runs than this share are as strange.")
     ] = 0.02,
+    encoding: Annotated[str, typer.Option(help="Of a CSV.")] = "utf-8",
 ) -> None:
     """Say what is wrong with a training run, from its trace."""
     _writable(html, "--html")
@@ -36,7 +37,7 @@ def diagnose(
 
     from analysis_lib.diagnosis import diagnose as judge
 
-    result = judge(trace, layers, prior=prior, alpha=alpha)
+    result = judge(trace, layers, prior=prior, alpha=alpha, encoding=encoding)
     typer.echo(str(result))
     if json is not None:
         result.to_json(json)

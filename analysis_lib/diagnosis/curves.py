@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from analysis_lib.channels import CHANNELS as CHANNELS_RECORDED
 from analysis_lib.channels import GROUPS as RECORDED
 from analysis_lib.features.ratios import RATIOS, Ratio, over
 
@@ -47,6 +48,16 @@ class Curve:
         """Channels that it reads; it is missing where one is, except for one that stands in."""
         more = (STAND_IN.get(c) for c in self.ratio.channels if self.ratio.to_start)
         return (*self.ratio.channels, *(c for c in more if c))
+
+    @property
+    def unit(self) -> str:
+        """What its values count: decades, share or ratio."""
+        form = self.ratio.form
+        if form in ("decades", "root decades", "signed"):
+            return "decades"
+        of_one = form == "difference" or not self.ratio.below
+        unit, _ = CHANNELS_RECORDED[self.ratio.above[0]]
+        return "share" if of_one and unit == "share" else "ratio"
 
     @property
     def at_init(self) -> bool:

@@ -1,5 +1,6 @@
 """From one trace to a diagnosis."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from analysis_lib.diagnosis.curves import CURVES, GROUPS
 from analysis_lib.diagnosis.features import curves_of
 from analysis_lib.diagnosis.instability import Instability, instability
 from analysis_lib.diagnosis.model import EPOCHS, USUAL, DiagnosisModel, align, load_model
-from analysis_lib.diagnosis.report import Diagnosis
+from analysis_lib.diagnosis.report import UNCLEAR, Diagnosis
 from analysis_lib.diagnosis.trace import read_trace
 from analysis_lib.errors import InputError
 from analysis_lib.features.values import OPTIONAL
@@ -31,6 +32,7 @@ def diagnose(
     prior: float = 0.5,
     alpha: float = 0.02,
     model: DiagnosisModel | None = None,
+    encoding: str = "utf-8",
 ) -> Diagnosis:
     """Diagnose one training run from its trace.
 
@@ -51,6 +53,8 @@ def diagnose(
         are those with the largest faults; so a stricter limit mostly withholds right verdicts.
     model : DiagnosisModel, optional
         The shipped one by default.
+    encoding : str, default="utf-8"
+        Of files that are CSV.
 
     Returns
     -------
@@ -66,6 +70,9 @@ def diagnose(
 
     Notes
     -----
+    Where only the cause is unclear and a fault is as good as certain, the verdict says so, though
+    the diagnosis abstains from a cause.
+
     A run whose loss exploded is not healthy, whatever its curves say: Healthy is then ruled out.
 
     Causes are learned from the first 12 epochs of small programs; of a longer trace the first 12
@@ -81,7 +88,7 @@ def diagnose(
     """
     if not (isinstance(alpha, int | float) and 0 < alpha < 1):
         raise InputError(f"alpha is {alpha!r}; expected a number between 0 and 1")
-    epochs, layers = read_trace(trace, layers)
+    epochs, layers = read_trace(trace, layers, encoding=encoding)
     model = load_model() if model is None else model
     prior_of(model.classes, prior)  # a wrong one is refused even where no cause is named
     _, epoch, values, broken = curves_of(epochs.assign(run_id="trace"))
@@ -113,7 +120,7 @@ def diagnose(
                 f"too few channels: {int(known.sum())} curves, and a verdict needs {FEWEST}"
             )
         elif p.max() <= 0.5:
-            reasons.append("no class is more likely than all others together")
+            reasons.append(UNCLEAR)
     if known.any():
         unlike = model.reference.unlike(curves)
         if unlike < alpha and window:
@@ -138,6 +145,8 @@ def diagnose(
             epoch=np.arange(-1, window, dtype=int)
         ),
         bands=_bands(model, window),
+        prior=float(prior),
+        source=str(trace) if isinstance(trace, str | Path) else None,
     )
 
 

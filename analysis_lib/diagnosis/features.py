@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from analysis_lib.diagnosis.curves import CHANNELS, CURVES, STAND_IN
+from analysis_lib.diagnosis.losses import not_finite
 from analysis_lib.features.trend import slope
 from analysis_lib.features.values import make_cube
 
@@ -51,7 +52,8 @@ def curves_of(epochs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     values : ndarray of shape (n_runs, n_snapshots, n_curves)
         NaN where a channel is missing or not finite.
     broken : ndarray of bool of shape (n_runs, n_snapshots)
-        Whether the train, validation or probe loss is not finite although the run records it.
+        Whether the train, validation or probe loss is not finite although it was measured, see
+        :func:`analysis_lib.diagnosis.losses.not_finite`.
 
     Examples
     --------
@@ -71,9 +73,8 @@ def curves_of(epochs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray,
         values[:, :, j] = np.clip(curve.ratio.series(finite, start, floor=TINY), -MOST, MOST)
         if not curve.at_init:
             values[:, :, j] = np.where(cube.epoch < 0, np.nan, values[:, :, j])
-    losses = np.stack([at[c] for c in ("train_loss", "valid_loss", "probe_loss")])
-    known = np.isfinite(losses).any(axis=2, keepdims=True) | np.isinf(losses)
-    broken = ((~np.isfinite(losses) & known).any(axis=0)) & cube.visible & (cube.epoch >= 0)
+    losses = (at[c] for c in ("train_loss", "valid_loss", "probe_loss"))
+    broken = np.logical_or.reduce(not_finite(*losses, cube.visible)) & (cube.epoch >= 0)
     return cube.run_ids, cube.epoch, values, broken
 
 

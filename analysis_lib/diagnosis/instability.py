@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from analysis_lib.diagnosis.losses import not_finite
 from analysis_lib.labels import first_bad_epoch
 
 __all__ = ["LEVELS", "Instability", "first_levels", "instability"]
@@ -58,7 +59,7 @@ class Instability:
             "low": "low: no step would overshoot",
             "raised": "raised: one of chi and rho is above 1",
             "high": "high: steps overshoot, chi and rho are above 1",
-            "unstable": "the run is unstable: its loss exploded",
+            "unstable": "unstable: its loss exploded",
         }[self.level]
         if self.level in ("raised", "high", "unstable"):
             text += f" {at}" + (f" ({numbers})" if numbers else "")
@@ -126,15 +127,24 @@ def first_levels(epochs: pd.DataFrame) -> pd.Series:
 
 
 def _exploded(epochs: pd.DataFrame) -> int | None:
-    known = [c for c in ("train_loss", "probe_loss", "valid_loss") if epochs.get(c) is not None]
-    known = [c for c in known if epochs[c].notna().any()]
+    losses = epochs.reindex(columns=["train_loss", "probe_loss", "valid_loss"]).astype(float)
+    known = [c for c in losses if losses[c].notna().any()]
     if not known:
         return None
-    loss = epochs[known[0]].to_numpy(dtype=float)
+    order = (losses[c].to_numpy()[None] for c in ("train_loss", "valid_loss", "probe_loss"))
+    broke = not_finite(*order, np.ones((1, len(losses)), dtype=bool))
+    broken = dict(zip(("train_loss", "valid_loss", "probe_loss"), broke, strict=True))
+    numbers = {
+        c: losses[c].where(losses[c].notna() | broken[c][0], losses[c].ffill().bfill())
+        for c in losses
+    }  # what was not measured did not explode
+    loss = losses[known[0]].to_numpy()
     start = 0 if np.isfinite(loss[0]) or epochs["epoch"].iloc[0] >= 0 else 1
     rows = epochs.iloc[start:]  # a loop has no train loss yet when it takes the first snapshot
-    curves = pd.DataFrame({"run_id": "trace", "epoch": rows["epoch"], "train_loss": loss[start:]})
-    for name in ("valid_loss", "train_accuracy", "valid_accuracy"):
+    curves = pd.DataFrame({"run_id": "trace", "epoch": rows["epoch"]})
+    curves["train_loss"] = numbers[known[0]].iloc[start:]
+    curves["valid_loss"] = numbers["valid_loss"].iloc[start:]
+    for name in ("train_accuracy", "valid_accuracy"):
         curves[name] = rows[name] if name in rows else np.nan
     found = first_bad_epoch(curves)
     return int(found.iloc[0]) if len(found) else None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis_lib.diagnosis.curves import CURVES
 from analysis_lib.diagnosis.instability import Instability
 
 if TYPE_CHECKING:
@@ -21,11 +22,19 @@ __all__ = ["Diagnosis"]
 SHOWN = 6
 """Rows of evidence in a text or on a page."""
 
+UNCLEAR = "no class is more likely than all others together"
+"""Reason to name no cause; that something is wrong may be certain all the same."""
+
+SURE = 0.9
+"""Probability of a fault from which an unclear cause is no reason to keep silent about it."""
+
 STYLE = (
-    "body{font-family:sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222;"
-    "background:#fff}table{border-collapse:collapse}th,td{padding:.2em .7em;text-align:left;"
-    "border-bottom:1px solid #ddd}img{max-width:100%}"
+    ":root{color-scheme:light dark}body{font-family:system-ui,sans-serif;max-width:66em;"
+    "margin:2em auto;padding:0 1em;background:Canvas;color:CanvasText;line-height:1.45}"
+    "table{border-collapse:collapse}th,td{padding:.2em .7em;text-align:left;vertical-align:top;"
+    "border-bottom:1px solid color-mix(in srgb,currentColor 25%,transparent)}img{max-width:100%}"
 )
+"""Colours of the page's own ground, light or dark, as in a gap report."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,6 +71,10 @@ class Diagnosis:
         epoch and the scale-free curves of the run.
     bands : DataFrame
         curve, epoch, low, median, high of healthy runs.
+    prior : float
+        Probability, before looking, that the run is healthy; missing if it is not known.
+    source : str or None
+        File that the trace was read from.
 
     Examples
     --------
@@ -85,6 +98,8 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
     bands: pd.DataFrame = field(default_factory=pd.DataFrame)
+    prior: float = float("nan")
+    source: str | None = None
 
     @property
     def abstained(self) -> bool:
@@ -103,7 +118,12 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """One sentence."""
+        """One sentence; where only the cause is unclear, it says how surely there is a fault."""
+        if self.reasons == (UNCLEAR,) and self.faulty >= SURE:
+            faults = self.causes[self.causes["cause"] != "Healthy"].head(2)
+            named = zip(faults["cause"], faults["confidence"], strict=True)
+            between = " or ".join(f"{cause} ({share:.2f})" for cause, share in named)
+            return f"Faulty with probability {self.faulty:.2f}; cause unclear: {between}."
         if self.abstained:
             return f"No verdict: {'; '.join(self.reasons)}."
         first = self.causes.iloc[0]
@@ -114,12 +134,19 @@ class Diagnosis:
             f"({first['confidence']:.2f})."
         )
 
-    def _sections(self) -> list[tuple[str, pd.DataFrame | str]]:
+    def _sections(self, *, full: bool = False) -> list[tuple[str, pd.DataFrame | str]]:
         evidence = self.evidence.head(SHOWN)
         columns = ["curve", "epoch", "value", "low", "high", "direction", "healthy_share"]
         nearest = self.nearest.reindex(columns=["program", "category", "operator", "distance"])
+        if full:  # there is room to say what the words mean
+            units = [CURVES[name].unit for name in evidence["curve"]]
+            evidence = evidence.assign(unit=units)
+            columns[1:1] = ["meaning", "unit"]
+            nearest.insert(3, "title", [_title(name) for name in nearest["operator"]])
         found: list = [("Causes", self.causes.head(5))] if len(self.causes) else []
-        found.append(("Instability", f"Risk {self.instability}."))
+        risk = self.instability
+        is_now = "The run is" if risk.level == "unstable" else "Risk"
+        found.append(("Instability", f"{is_now} {risk}."))
         if len(evidence):
             found.append(("Evidence: the run against healthy runs", evidence[columns]))
         if len(nearest):
@@ -143,12 +170,27 @@ class Diagnosis:
 
     __repr__ = __str__
 
+    def _about(self) -> str:
+        epochs = "epoch" if self.window == 1 else "epochs"
+        parts = [f"Read from {self.source}"] if self.source else []
+        parts.append(f"{self.window} {epochs} seen")
+        if np.isfinite(self.prior):
+            parts.append(f"probability of a healthy run before looking {self.prior:.2f}")
+        return "; ".join(parts) + "."
+
     def _repr_html_(self) -> str:
-        parts = [f"<p><b>{escape(self.verdict)}</b></p>"]
-        for title, content in self._sections():
+        parts = [f"<p><b>{escape(self.verdict)}</b></p>", f"<p>{escape(self._about())}</p>"]
+        for title, content in self._sections(full=True):
             parts.append(f"<p><strong>{escape(title)}</strong></p>")
             if isinstance(content, pd.DataFrame):
-                parts.append(content.to_html(index=False, float_format=_number, border=0))
+                table = content.rename(columns=lambda name: str(name).replace("_", " "))
+                with pd.option_context("display.max_colwidth", None):
+                    inside = table.to_html(index=False, float_format=_number, border=0)
+                # focusable, so that the keyboard can scroll it
+                parts.append(
+                    f'<div role="region" tabindex="0" aria-label="{escape(title)}" '
+                    f'style="overflow-x:auto">{inside}</div>'
+                )
             else:
                 parts.append(f"<p>{escape(content)}</p>")
         return "\n".join(parts)
@@ -176,7 +218,9 @@ class Diagnosis:
             code = base64.b64encode(file.getvalue()).decode()
             image = f'<p><img alt="{escape(self._alt())}" src="data:image/png;base64,{code}"></p>'
         page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Diagnosis of a run'
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            '<meta name="color-scheme" content="light dark"><title>Diagnosis of a run'
             f"</title><style>{STYLE}</style></head><body><h1>Diagnosis of a run</h1>"
             f"{self._repr_html_()}{image}</body></html>\n"
         )
@@ -198,6 +242,8 @@ class Diagnosis:
             "healthy": self.healthy,
             "faulty": self.faulty,
             "window": self.window,
+            "prior": self.prior,
+            "source": self.source,
             "unlike": self.unlike,
             "notes": list(self.notes),
             "causes": _rows(self.causes),
@@ -217,6 +263,14 @@ class Diagnosis:
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
+
+
+def _title(operator: str) -> str:
+    """Return what an operator does; only a page says so, and loads the operators for it."""
+    from analysis_lib.faults import list_operators
+
+    titles = {o.id: o.title for o in list_operators()}
+    return titles.get(operator, "no fault" if operator == "healthy" else "")
 
 
 def _number(value: float) -> str:

@@ -1,5 +1,6 @@
 """Read a trace, whoever recorded it, and say what is wrong with one that cannot be read."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 
 from analysis_lib.channels import CHANNELS, LAYER_CHANNELS
 from analysis_lib.errors import InputError
+from analysis_lib.harness.reading import read_table
 
 __all__ = ["read_layers", "read_trace"]
 
@@ -18,11 +20,26 @@ WANTED = (
     "channels such as train_loss, grad_norm, weight_norm; analysis_lib.Monitor records one"
 )
 
+SYNONYMS = {
+    "train_loss": "loss training_loss trainloss loss_train loss_epoch",
+    "valid_loss": "val_loss validation_loss eval_loss test_loss validloss valloss dev_loss",
+    "train_accuracy": "acc accuracy train_acc training_accuracy training_acc",
+    "valid_accuracy": "val_acc val_accuracy valid_acc validation_accuracy validation_acc "
+    "eval_accuracy eval_acc test_accuracy test_acc",
+    "grad_norm": "gradient_norm total_grad_norm",
+    "weight_norm": "param_norm parameter_norm",
+}
+"""What other tools call the channels, with ``_`` for any mark between words."""
+
+CHANNEL_OF = {name: channel for channel, names in SYNONYMS.items() for name in names.split()}
+
 NOTHING = ("", "nan", "none", "null", "na")
 """Texts that stand for a missing value."""
 
 
-def read_trace(trace: Any, layers: Any = None) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+def read_trace(
+    trace: Any, layers: Any = None, *, encoding: str = "utf-8"
+) -> tuple[pd.DataFrame, pd.DataFrame | None]:
     """Return the channels of a trace, and its layers if there are any, after checking them.
 
     Parameters
@@ -33,6 +50,9 @@ def read_trace(trace: Any, layers: Any = None) -> tuple[pd.DataFrame, pd.DataFra
         one as CSV or Parquet. Other columns are ignored.
     layers : DataFrame, str or Path, optional
         ``epoch``, ``layer`` and layer channels; by default those of the object.
+    encoding : str, default="utf-8"
+        Of files that are CSV; how they are read is said at
+        :func:`analysis_lib.harness.read_table`.
 
     Returns
     -------
@@ -56,14 +76,14 @@ def read_trace(trace: Any, layers: Any = None) -> tuple[pd.DataFrame, pd.DataFra
         layers = getattr(trace, "layers", None) if layers is None else layers
         own = (getattr(trace, name, None) for name in ("trace", "epochs"))
         trace = next((table for table in own if isinstance(table, pd.DataFrame)), trace)
-    table = _numbers(_table(trace, "trace"), CHANNELS, "trace")
+    table = _numbers(_table(trace, "trace", encoding), CHANNELS, "trace")
     if table["epoch"].duplicated().any():
         twice = table.loc[table["epoch"].duplicated(), "epoch"].iloc[0]
         raise InputError(f"the trace has epoch {twice} twice; pass the snapshots of one run, once")
-    return table, read_layers(layers)
+    return table, read_layers(layers, encoding=encoding)
 
 
-def read_layers(layers: Any) -> pd.DataFrame | None:
+def read_layers(layers: Any, *, encoding: str = "utf-8") -> pd.DataFrame | None:
     """Return the layer channels of a run, or None if there are none.
 
     Raises
@@ -73,7 +93,7 @@ def read_layers(layers: Any) -> pd.DataFrame | None:
     """
     if layers is None:
         return None
-    table = _table(layers, "table of layers")
+    table = _table(layers, "table of layers", encoding)
     if table.empty:
         return None
     if "layer" not in table:
@@ -84,7 +104,7 @@ def read_layers(layers: Any) -> pd.DataFrame | None:
     return found
 
 
-def _table(given: Any, what: str) -> pd.DataFrame:
+def _table(given: Any, what: str, encoding: str) -> pd.DataFrame:
     if isinstance(given, pd.DataFrame):
         return given
     if not isinstance(given, str | Path):
@@ -97,13 +117,9 @@ def _table(given: Any, what: str) -> pd.DataFrame:
     if not found:
         raise InputError(f"there is no file {str(path)[:200]}; expected a {what} as CSV or Parquet")
     try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path)
-    except Exception as error:  # each reader has its own exceptions
-        raise InputError(
-            f"{path} cannot be read as a table ({str(error)[:120]}); expected CSV or Parquet"
-        ) from None
+        return read_table(path, encoding=encoding)
+    except InputError as error:
+        raise InputError(f"the {what} cannot be read: {error}") from None
 
 
 def _numbers(
@@ -116,7 +132,7 @@ def _numbers(
         )
     if "epoch" not in table:
         have = ", ".join(map(str, list(table)[:8])) or "no columns"
-        raise InputError(f"the {what} has no column 'epoch' (it has {have}); {WANTED}")
+        raise InputError(f"the {what} has no column 'epoch' (it has {have}){_epoch_hint(table)}")
     if table.empty:
         raise InputError(f"the {what} has no rows; {WANTED}")
     runs = table["run_id"].astype(str).nunique() if "run_id" in table else 1
@@ -164,11 +180,25 @@ def _number(value: Any) -> float:
 
 
 def _hint(table: pd.DataFrame, known: Iterable[str]) -> str:
-    pairs = []
+    known, given = list(known), set(map(str, table))
+    pairs: dict[str, str] = {}
     for column in map(str, table):
-        close = get_close_matches(column.lower().replace("val_", "valid_"), known, 1, 0.6)
-        if close and column != "epoch":
-            pairs.append(f"'{column}' -> '{close[0]}'")
+        name = _plain_name(column)
+        meant = name if name in known else CHANNEL_OF.get(name)
+        if meant is None:  # a slip of a letter or two; another word is another thing
+            meant = next(iter(get_close_matches(name, known, 1, 0.9)), None)
+        if meant in known and meant not in given and meant not in pairs.values():
+            pairs[column] = meant
     if pairs:
-        return f"; rename columns, such as {', '.join(pairs[:4])}"
-    return f"; they are {', '.join(list(known)[:6])}, ... (analysis_lib.channels)"
+        renamed = ", ".join(f"'{a}' -> '{b}'" for a, b in list(pairs.items())[:6])
+        return f"; rename columns, such as {renamed}"
+    return f"; they are {', '.join(known[:6])}, ... (analysis_lib.channels)"
+
+
+def _plain_name(column: str) -> str:
+    return re.sub(r"[\W_]+", "_", column.strip().lower()).strip("_")
+
+
+def _epoch_hint(table: pd.DataFrame) -> str:
+    meant = [c for c in map(str, table) if _plain_name(c) in ("epoch", "epochs", "epoch_number")]
+    return f"; did you mean '{meant[0]}'? rename it to 'epoch'" if meant else f"; {WANTED}"

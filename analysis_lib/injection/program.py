@@ -30,7 +30,7 @@ LOOK = 4
 """Rows on which the layers of a module are found."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class OwnProgram(Program):
     """A program made by :func:`own_program`; called with a run it trains it.
 
@@ -56,6 +56,10 @@ class OwnProgram(Program):
     shuffles: bool
     dtype: torch.dtype
     loop: Callable | None = field(default=None)
+
+    def __repr__(self) -> str:
+        rows = " + ".join(str(len(part[-1])) for part in (self.contents.train, self.contents.valid))
+        return f"OwnProgram({self.name!r}, {self.task}, {rows} rows, {len(self.build.slots)} slots)"
 
     @property
     def higher_is_better(self) -> bool:

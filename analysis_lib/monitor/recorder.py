@@ -1,6 +1,8 @@
 """What is recorded of a training run, in anybody's own loop, without changing it."""
 
 from collections.abc import Callable, Iterable
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,9 @@ from analysis_lib.monitor.steps import StepSampler
 __all__ = ["Monitor"]
 
 SKIPPABLE = ("curvature", "stability")
+
+LAST = np.iinfo(np.int16).max
+"""Largest number of an epoch that a trace holds."""
 
 
 class Monitor:
@@ -166,11 +171,19 @@ class Monitor:
         epoch : int
             -1 before training, then 0, 1, ...
         **metrics : float
-            Channels only the loop knows, such as ``train_loss`` or ``valid_accuracy``.
+            Channels only the loop knows, such as ``train_loss`` or ``valid_accuracy``; numbers,
+            also as tensors or arrays without axes.
+
+        Raises
+        ------
+        InputError
+            If the epoch is no such number, a metric is no channel, or its value is no number;
+            nothing is recorded then.
         """
         for name in metrics:
             if name not in CHANNELS or _derived(name):
                 raise unknown("channel", name, (c for c in CHANNELS if not _derived(c)))
+        epoch, metrics = _epoch(epoch), {n: _number(n, v) for n, v in metrics.items()}
         row, per_layer = self._probe.measure()
         steps, ratios = self._sampler.summary()
         self._rows.append({"epoch": epoch, **row, **steps, **metrics})
@@ -182,8 +195,32 @@ class Monitor:
 
     def missing(self, epoch: int, **metrics: float) -> None:
         """Record a snapshot without looking at the model: only ``metrics``, the rest NaN."""
+        epoch, metrics = _epoch(epoch), {n: _number(n, v) for n, v in metrics.items()}
         self._rows.append({"epoch": epoch, **metrics})
         self._layer_rows += [{"epoch": epoch, "layer": layer} for layer in self._titles]
+
+
+def _number(name: str, value: Any) -> float:
+    """Return the value of an argument of a snapshot, off its graph and device."""
+    one = value.detach().item() if torch.is_tensor(value) and value.ndim == 0 else value
+    one = one.item() if isinstance(one, np.ndarray) and one.ndim == 0 else one
+    if not isinstance(one, Real):
+        shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
+        given = f" {value[:40]!r}" if isinstance(value, str) else ""
+        raise InputError(
+            f"{name} is a {type(value).__name__}{shape or given}; expected one number, such as "
+            "loss.item()"
+        )
+    return float(one)
+
+
+def _epoch(value: Any) -> int:
+    number = _number("epoch", value)
+    if not (number.is_integer() and -1 <= number <= LAST):
+        raise InputError(
+            f"epoch is {number:g}; expected -1 before training, then 0, 1, ... up to {LAST}"
+        )
+    return int(number)
 
 
 def _table(rows: list[dict], names: list[str]) -> pd.DataFrame:

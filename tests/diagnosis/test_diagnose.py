@@ -5,6 +5,8 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,8 @@ from analysis_lib.cli import main
 from analysis_lib.diagnosis import Diagnosis, load_model
 from analysis_lib.diagnosis.curves import CURVES, GROUPS
 from analysis_lib.diagnosis.diagnose import FEWEST
+from analysis_lib.diagnosis.report import UNCLEAR
+from analysis_lib.faults import list_operators
 from analysis_lib.labels import select_runs
 from analysis_lib.plots.diagnosis import (
     plot_causes,
@@ -185,6 +189,50 @@ def test_pages_hold_what_the_tables_say_and_nothing_from_outside(traces, tmp_pat
     assert content["causes"][0]["cause"] == "Weights"
     assert content["instability"]["level"] == found.instability.level
     assert found._repr_html_().count("<table") >= 3
+
+
+def test_a_page_explains_itself_and_fits_any_screen(traces, tmp_path):
+    epochs, layers = traces["Weights"]
+    epochs.to_csv(tmp_path / "run 7.csv", index=False)
+    found = diagnose(tmp_path / "run 7.csv", layers, prior=0.3)
+    page = found.to_html()
+    assert 'lang="en"' in page and 'name="viewport"' in page and "color-scheme" in page
+    assert "background:#fff" not in page
+    assert page.count("<table") == page.count('role="region" tabindex="0" aria-label=')
+    for said in ("run 7.csv", "12 epochs seen", "before looking 0.30", ">decades<"):
+        assert said in page
+    assert all(escape(m) in page for m in found.evidence["meaning"].head(6))
+    titles = {o.id: o.title for o in list_operators()}
+    assert any(escape(titles[o]) in page for o in found.nearest["operator"] if o in titles)
+    content = json.loads(found.to_json())
+    assert content["prior"] == 0.3 and content["source"].endswith("run 7.csv")
+
+
+def test_an_unclear_cause_does_not_hide_a_sure_fault(healthy):
+    found = diagnose(healthy)
+    causes = pd.DataFrame({"cause": ["Data", "Loss", "Healthy"], "confidence": [0.48, 0.47, 0.05]})
+    unclear = replace(found, healthy=0.05, causes=causes, reasons=(UNCLEAR,))
+    assert unclear.abstained and unclear.cause is None
+    said = "Faulty with probability 0.95; cause unclear: Data (0.48) or Loss (0.47)."
+    assert unclear.verdict == said
+    assert replace(unclear, healthy=0.2).verdict == f"No verdict: {UNCLEAR}."
+    assert replace(unclear, reasons=("unlike", UNCLEAR)).verdict.startswith("No verdict: unlike")
+
+
+def test_the_risk_is_said_in_english(healthy):
+    broken = healthy.copy()
+    broken.loc[broken["epoch"] >= 2, [c for c in broken if c != "epoch"]] = np.nan
+    assert "\nThe run is unstable: its loss exploded at epoch 2" in str(diagnose(broken))
+    assert f"\nRisk {diagnose(healthy).instability}." in str(diagnose(healthy))
+
+
+@pytest.mark.parametrize("every", [2, 3])
+def test_validation_now_and_then_is_no_explosion(healthy, every):
+    seldom = healthy.copy()
+    seldom.loc[seldom["epoch"] % every != 0, "valid_loss"] = np.nan
+    found = diagnose(seldom)
+    assert found.instability.level == diagnose(healthy).instability.level != "unstable"
+    assert found.healthy > 0.5 and not any("not finite" in note for note in found.notes)
 
 
 def test_html_escapes_what_a_trace_brings(healthy):

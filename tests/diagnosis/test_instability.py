@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis_lib.diagnosis.features import curves_of
 from analysis_lib.diagnosis.instability import LEVELS, first_levels, instability
 
 NAN = float("nan")
@@ -43,6 +44,42 @@ def test_an_exploded_loss_is_unstable_whatever_chi_says(loss):
 def test_a_train_loss_that_is_not_there_yet_is_no_explosion():
     assert instability(trace([0.1] * 3, [0.1] * 3, train_loss=[NAN, 1.0, 0.5])).level == "low"
     assert instability(trace([0.1] * 3, [0.1] * 3, valid_loss=[1.0, 1.0, NAN])).level == "unstable"
+
+
+LOSSES = {"train_loss": [NAN, 3.0, 2.0, 1.0, 0.9], "valid_loss": [NAN, NAN, 2.5, NAN, NAN]}
+
+
+@pytest.mark.parametrize("first", [-1, 0])
+@pytest.mark.parametrize("losses", [["train_loss", "valid_loss"], ["valid_loss"]])
+def test_a_loss_that_was_not_measured_is_no_explosion(first, losses):
+    table = pd.DataFrame({"epoch": range(first, first + 5), "chi": 0.1, "rho": 0.1})
+    own = {c: LOSSES[c] for c in losses} | {"probe_loss": [4.0, 3.0, 2.0, 1.0, 0.9]}
+    assert instability(table.assign(**own)).level == "low"
+    assert not curves_of(table.assign(run_id="x", **own))[3].any()
+
+
+@pytest.mark.parametrize(
+    ("change", "epoch"),
+    [
+        ({"train_loss": [NAN, 3.0, 2.0, 1.0, NAN]}, 4),
+        ({"train_loss": [NAN, 3.0, np.inf, 1.0, 1.0]}, 2),
+        ({"valid_loss": [NAN, NAN, 2.5, np.inf, NAN]}, 3),
+        ({"train_loss": [3.0, 2.0, 1.0, NAN, NAN], "valid_loss": [3.0, 2.0, NAN, NAN, NAN]}, 2),
+    ],
+)
+def test_a_loss_that_broke_between_gaps_is_one(change, epoch):
+    table = pd.DataFrame({"epoch": range(5), "chi": 0.1, "rho": 0.1, **LOSSES, **change})
+    risk = instability(table)
+    assert (risk.level, risk.epoch) == ("unstable", epoch)
+    assert str(risk).startswith(f"unstable: its loss exploded at epoch {epoch}")
+    assert curves_of(table.assign(run_id="x"))[3][0].argmax() == epoch
+
+
+def test_runs_of_other_lengths_change_nothing():
+    table = pd.DataFrame({"epoch": range(5), **LOSSES})
+    longer = pd.DataFrame({"epoch": range(9), "train_loss": 1.0, "valid_loss": 1.0})
+    both = pd.concat([table.assign(run_id="x"), longer.assign(run_id="y")])
+    assert not curves_of(both)[3].any()
 
 
 def test_without_chi_and_rho_only_the_loss_speaks():

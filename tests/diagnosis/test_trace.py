@@ -119,16 +119,58 @@ def test_files_that_are_no_tables(tmp_path):
     for name in ("broken.parquet", "broken.csv"):
         path = tmp_path / name
         path.write_bytes(b"\x00\xff\xfe" * 50)
-        with pytest.raises(InputError, match=f"{name} cannot be read as a table"):
+        with pytest.raises(InputError, match=f"trace cannot be read: .*{name}"):
             read_trace(path)
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(InputError, match="cannot be read as a table"):
+    with pytest.raises(InputError, match="trace cannot be read"):
         read_trace(tmp_path / "empty.csv")
-    (tmp_path / "semicolons.csv").write_text("epoch;train_loss\n0;1\n")
-    with pytest.raises(InputError, match="it has epoch;train_loss"):
-        read_trace(tmp_path / "semicolons.csv")
     with pytest.raises(InputError, match="no file"):
         read_trace(tmp_path)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_files_are_read_as_those_of_the_gap(tmp_path, separator):
+    path = tmp_path / "trace.csv"
+    GOOD.assign(note="é").to_csv(path, sep=separator, index=False, encoding="latin-1")
+    pd.testing.assert_frame_equal(read_trace(path, encoding="latin-1")[0], read_trace(GOOD)[0])
+    with pytest.raises(InputError, match="not utf-8 text; .*give its encoding"):
+        read_trace(path)
+
+
+@pytest.mark.parametrize(
+    ("columns", "hints"),
+    [
+        (
+            "loss val_loss accuracy val_accuracy",
+            "'loss' -> 'train_loss', 'val_loss' -> 'valid_loss', 'accuracy' -> 'train_accuracy', "
+            "'val_accuracy' -> 'valid_accuracy'",
+        ),
+        (
+            "train/loss eval_loss train_acc",
+            "'train/loss' -> 'train_loss', 'eval_loss' -> 'valid_loss', "
+            "'train_acc' -> 'train_accuracy'",
+        ),
+        ("Train_Loss acc", "'Train_Loss' -> 'train_loss', 'acc' -> 'train_accuracy'"),
+        ("acc accuracy", "'acc' -> 'train_accuracy'"),
+        ("gradnorm", "'gradnorm' -> 'grad_norm'"),
+    ],
+)
+def test_names_of_other_tools_are_known(columns, hints):
+    with pytest.raises(InputError) as error:
+        read_trace(pd.DataFrame({"epoch": [0], **dict.fromkeys(columns.split(), 1.0)}))
+    assert str(error.value).endswith(f"rename columns, such as {hints}")
+
+
+@pytest.mark.parametrize("name", ["lr", "last_loss", "kld_loss", "steps"])
+def test_a_name_that_is_merely_near_is_not_suggested(name):
+    with pytest.raises(InputError, match="they are train_loss") as error:
+        read_trace(pd.DataFrame({"epoch": [0], name: 1.0}))
+    assert "rename" not in str(error.value)
+
+
+def test_an_epoch_in_other_letters_is_found():
+    with pytest.raises(InputError, match="did you mean 'Epoch'"):
+        read_trace(GOOD.rename(columns={"epoch": "Epoch"}))
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,12 @@ def test_a_program_is_known_but_not_listed():
     assert mlp(lr=0.5) is get_program("mine") and get_program("mine").setup.lr == 0.5
 
 
+def test_a_program_is_shown_in_one_line():
+    shown = repr(mlp())
+    assert shown.startswith("OwnProgram('mine', classification, 36 + ") and len(shown) < 80
+    assert "\n" not in shown and "array" not in shown
+
+
 def test_double_arrays_get_the_type_of_the_module():
     assert mlp().arrays().train[0].dtype == np.float32
     double = own_program(lambda: Mlp().double(), *DATA, loss=nn.CrossEntropyLoss(), name="wide")

@@ -64,6 +64,41 @@ def test_a_broken_run_is_recorded_not_raised():
     assert np.isnan(trace.grad_norm[2]) and len(monitor.layers) == 9
 
 
+class TestNumbersOfTheLoop:
+    @pytest.fixture
+    def monitor(self):
+        model = network()
+        monitor = Monitor(model, optim.SGD(model.parameters(), lr=0.1), probe=(X, Y), loss=LOSS)
+        with monitor:
+            monitor.snapshot(-1)
+            yield monitor
+
+    @pytest.mark.parametrize(
+        "value",
+        [torch.tensor(2.0, requires_grad=True), np.array(2.0), np.float32(2), 2, torch.tensor(2)],
+        ids=lambda value: type(value).__name__,
+    )
+    def test_are_kept_as_numbers(self, monitor, value):
+        monitor.snapshot(0, train_loss=value)
+        monitor.missing(1, train_loss=value)
+        assert monitor.trace.train_loss.tolist()[1:] == [2.0, 2.0]
+        assert type(monitor._rows[-1]["train_loss"]) is float
+
+    @pytest.mark.parametrize("value", ["2.0", None, [2.0], torch.ones(3), np.ones(1), 1j])
+    def test_or_refused_and_nothing_is_lost(self, monitor, value):
+        for record in (monitor.snapshot, monitor.missing):
+            with pytest.raises(InputError, match="valid_loss is a .*; expected one number"):
+                record(0, train_loss=1.0, valid_loss=value)
+        monitor.snapshot(0, train_loss=1.0)
+        assert monitor.trace.epoch.tolist() == [-1, 0] and monitor.trace.train_loss[1] == 1
+
+    @pytest.mark.parametrize("epoch", ["0", None, 0.5, -2, 10**6, float("nan")])
+    def test_an_epoch_is_a_count(self, monitor, epoch):
+        with pytest.raises(InputError, match="epoch is"):
+            monitor.snapshot(epoch)
+        assert monitor.trace.epoch.tolist() == [-1]
+
+
 @pytest.mark.parametrize("skipped", [[], ["curvature"], ["stability"], ["curvature", "stability"]])
 @pytest.mark.parametrize("rate", [0.1, np.inf])
 def test_groups_may_be_skipped_whatever_the_step(skipped, rate):

@@ -157,6 +157,7 @@ def test_under_e6_no_pool_holds_the_tested_operator(world):
     class Spy(Referenced):
         def adapt(self, X, y=None):
             seen.append([row_of[tuple(row)] for row in X])
+            assert list(y) == runs["label"].iloc[seen[-1]].tolist()
             return super().adapt(X, y)
 
     method = Method("spy", "K", "x", lambda s: Spy(linear(), "K", "d", "mean", pools=0), "")
@@ -171,6 +172,22 @@ def test_under_e6_no_pool_holds_the_tested_operator(world):
         pool = runs.iloc[rows]
         assert set(pool["program"]) == {program}
         assert not set(pool["operator"]) & set(operators)
+
+
+def test_the_order_of_the_runs_does_not_matter(world):
+    features, runs, healthy = world
+    methods, pools = [ALONE, CENTRED, GOOD], [Pool("U", 10), Pool("H", 2)]
+    mixed = runs.sample(frac=1, random_state=0).reset_index(drop=True)
+    assert (mixed["program"] != mixed["program"].shift()).sum() > len(runs) / 2
+    first, second = (
+        transfer_predictions(features, r, methods, healthy=healthy, pools=pools, n_groups=3)
+        .set_index(["technique", "run_id"])
+        .sort_index()
+        for r in (runs, mixed)
+    )
+    assert (first["label"] == second["label"]).all()
+    assert (first["predicted"] == second["predicted"]).all()
+    assert (first["predicted"] == first["label"]).mean() > 0.6
 
 
 def test_known_programs_are_adapted_by_training_runs(world):
