@@ -199,7 +199,7 @@ def save_entry(
     Returns
     -------
     Path
-        Its name tells the entry; a file of the same entry is replaced.
+        Its name tells the entry and the number of programs; a file of the same entry is replaced.
     """
     note = {name: getattr(entry, name) for name in ("technique", "task", "strategy", "window")}
     note |= {"track": entry.track, "versions": dict(entry.versions)}
@@ -208,7 +208,8 @@ def save_entry(
         note["corpus"] = known
     if runs is not None:
         note["runs"] = task_digest(runs)
-    parts = (entry.task, entry.technique, entry.track, f"k{entry.window}", entry.strategy)
+    programs = f"{entry.predictions['program'].nunique()}programs"
+    parts = (entry.task, entry.technique, entry.track, f"k{entry.window}", entry.strategy, programs)
     name = "-".join([*parts, *([entry.held_out] if entry.held_out else [])])
     name = "".join(c if c.isalnum() or c in "-_+." else "_" for c in name)
     return save_predictions(entry.predictions, Path(folder) / f"{name}.parquet", metadata=note)

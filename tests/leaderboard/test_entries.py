@@ -27,7 +27,7 @@ LINEAR = Technique("linear", SET, make_logistic, "linear")
 def test_an_entry_comes_back_as_it_was_saved(tmp_path):
     entry = entry_of(RUNS, wrong=2, seconds=3.5, track="U", target_runs=20.0, versions={"a": "1"})
     path = save_entry(entry, tmp_path, runs=RUNS)
-    assert path.name == "typing-4-t-U-k5-E4-one.parquet"
+    assert path.name == "typing-4-t-U-k5-E4-4programs-one.parquet"
     (found,) = read_entries(tmp_path)
     for name in ("technique", "task", "strategy", "track", "window", "held_out", "seconds",
                  "target_runs", "versions"):  # fmt: skip
