@@ -73,8 +73,9 @@ def curves_of(epochs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray,
         values[:, :, j] = np.clip(curve.ratio.series(finite, start, floor=TINY), -MOST, MOST)
         if not curve.at_init:
             values[:, :, j] = np.where(cube.epoch < 0, np.nan, values[:, :, j])
-    losses = (at[c] for c in ("train_loss", "valid_loss", "probe_loss"))
-    broken = np.logical_or.reduce(not_finite(*losses, cube.visible)) & (cube.epoch >= 0)
+    train, valid, probe = (at[c] for c in ("train_loss", "valid_loss", "probe_loss"))
+    lost = not_finite(train, valid, probe, cube.visible)
+    broken = np.logical_or.reduce(lost) & (cube.epoch >= 0)
     return cube.run_ids, cube.epoch, values, broken
 
 

@@ -131,9 +131,10 @@ def _exploded(epochs: pd.DataFrame) -> int | None:
     known = [c for c in losses if losses[c].notna().any()]
     if not known:
         return None
-    order = (losses[c].to_numpy()[None] for c in ("train_loss", "valid_loss", "probe_loss"))
-    broke = not_finite(*order, np.ones((1, len(losses)), dtype=bool))
-    broken = dict(zip(("train_loss", "valid_loss", "probe_loss"), broke, strict=True))
+    names = ("train_loss", "valid_loss", "probe_loss")
+    train, valid, probe = (losses[c].to_numpy()[None] for c in names)
+    broke = not_finite(train, valid, probe, np.ones((1, len(losses)), dtype=bool))
+    broken = dict(zip(names, broke, strict=True))
     numbers = {
         c: losses[c].where(losses[c].notna() | broken[c][0], losses[c].ffill().bfill())
         for c in losses

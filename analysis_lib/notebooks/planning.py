@@ -68,7 +68,8 @@ def plan(project: Project, overrides: Sequence[str] = ()) -> list[Notebook]:
     -------
     list of Notebook
         In the order in which they run. The fingerprint covers source, parameters, library and
-        corpus. It does not cover other notebooks: what one leaves for another is kept under keys of
+        corpus, and the fingerprints of the earlier notebooks that the notebook's metadata name
+        under ``after``, because it shows their results. What others leave is kept under keys of
         content and code, so it saves time and changes no result.
 
     Raises
@@ -87,16 +88,16 @@ def plan(project: Project, overrides: Sequence[str] = ()) -> list[Notebook]:
         if name not in every:
             raise unknown("parameter", name, every)
 
-    notebooks, environment = [], _environment(project)
+    notebooks, environment, known = [], _environment(project), dict[str, str]()
     for path in paths:
         takes = declared[path.stem]
         given = {**(profile.get(path.stem) or {}), **{k: extra[k] for k in extra if k in takes}}
         given = resolve(takes, given, path.name)
         parameters = {name: p.default for name, p in takes.items()} | given
         own = _corpus(parameters.get("corpus_path"), path.name)
-        fingerprint = digest(
-            environment, _content(path), json.dumps(parameters, sort_keys=True), own
-        )
+        told = json.dumps(parameters, sort_keys=True)
+        before = [known[stem] for stem in _after(path, known)]
+        fingerprint = known[path.stem] = digest(environment, _content(path), told, own, *before)
         output = project.executed / path.name
         notebooks.append(Notebook(path.stem, path, output, given, parameters, fingerprint))
     return notebooks
@@ -130,6 +131,17 @@ def digest(*parts: str | bytes) -> str:
         raw = part.encode() if isinstance(part, str) else part
         total.update(len(raw).to_bytes(8, "big") + raw)
     return total.hexdigest()
+
+
+def _after(path: Path, known: Mapping) -> list[str]:
+    stems = json.loads(path.read_text(encoding="utf-8"))["metadata"].get("after", [])
+    for stem in stems:
+        if stem not in known:
+            raise InputError(
+                f"{path.name} is to run after '{stem}', which is no notebook before it; correct "
+                "'after' in its metadata"
+            )
+    return stems
 
 
 def _content(path: Path) -> str:

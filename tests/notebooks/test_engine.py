@@ -129,6 +129,21 @@ def test_a_changed_notebook_runs_alone(project):
     assert told[0].startswith("[1/2] 01_a: running") and told[-1] == "[2/2] 02_b: up to date"
 
 
+def test_a_notebook_that_shows_results_of_another_runs_after_it(project):
+    write(project, "02_b", "print(2)")
+    path = project.sources / "02_b.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.metadata["after"] = ["01_a"]
+    nbformat.write(notebook, path)
+    before = [n.fingerprint for n in plan(project)]
+    write(project, "01_a", "print(kind)")
+    assert all(a != b.fingerprint for a, b in zip(before, plan(project), strict=True))
+    notebook.metadata["after"] = ["03_c"]
+    nbformat.write(notebook, path)
+    with pytest.raises(InputError, match="02_b.ipynb is to run after '03_c'"):
+        plan(project)
+
+
 def test_outputs_stored_by_an_editor_do_not_make_a_notebook_stale(project):
     before = plan(project)[0].fingerprint
     path = project.sources / "01_a.ipynb"
