@@ -2,13 +2,16 @@
 
 import signal
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # under nohup or in the background of a script SIGINT is ignored, and child processes inherit that;
 # the tests that interrupt a child would then wait for ever
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# the same examples in every run: what passes here passes everywhere
-settings.register_profile("same", derandomize=True)
+# the same examples in every run: what passes here passes everywhere; how long drawing them takes
+# says something about the machine alone
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("same")
