@@ -109,7 +109,7 @@ def _controls(controls: "pd.DataFrame", scores: "pd.DataFrame", guess: float) ->
         lost = row["compare"] - row["score"]
         if math.isfinite(lost):
             text = f"Other class names in every program change the seen score by {-lost:+.3f}"
-            if row["compare"] < guess + SAME:
+            if max(row["compare"], row["score"]) < guess + SAME:
                 text += ", which is no better than guessing either way"
             elif lost < SAME:
                 text += ": classes need not mean the same across programs, it learns each program"
