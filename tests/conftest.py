@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # under nohup or in the background of a script SIGINT is ignored, and child processes inherit that;
@@ -15,3 +16,20 @@ settings.register_profile(
     "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("same")
+
+
+@pytest.fixture
+def canvas():
+    """Figures in the project's style, each drawn at the end, so that its warnings are errors."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    from analysis_lib import plots
+
+    with mpl.rc_context():
+        mpl.use("agg")
+        plots.use_style()
+        yield
+        for number in plt.get_fignums():
+            plt.figure(number).canvas.draw()
+    plt.close("all")

@@ -13,14 +13,7 @@ from analysis_lib import plots
 from analysis_lib.errors import InputError
 from analysis_lib.faults import CATEGORIES
 
-
-@pytest.fixture(autouse=True)
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("canvas")
 
 
 @pytest.fixture

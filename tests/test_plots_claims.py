@@ -1,7 +1,5 @@
 """The figure of the claims shows estimates, published values and verdicts as they are."""
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 from matplotlib.colors import to_hex
 
@@ -30,13 +28,7 @@ OURS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("canvas")
 
 
 def drawn(ax):

@@ -1,21 +1,12 @@
 """Figures on closing the gap show the numbers they are given."""
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
 from analysis_lib import plots
 from analysis_lib.errors import InputError
 
-
-@pytest.fixture(autouse=True)
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("canvas")
 
 
 def test_methods_are_drawn_from_the_top_with_their_intervals():

@@ -1,7 +1,5 @@
 """Figures of cost show every measurement, and what failed."""
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,14 +8,7 @@ from matplotlib.colors import to_rgba
 from analysis_lib import plots
 from analysis_lib.errors import InputError
 
-
-@pytest.fixture(autouse=True)
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("canvas")
 
 
 def products(**changed):

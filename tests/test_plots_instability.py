@@ -1,6 +1,5 @@
 """Figures of instability show the numbers they are given."""
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -10,16 +9,7 @@ from analysis_lib import plots
 from analysis_lib.errors import InputError
 from analysis_lib.questions import DETECTION_SETS
 
-
-@pytest.fixture(autouse=True)
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-        for number in plt.get_fignums():
-            plt.figure(number).canvas.draw()  # with warnings as errors
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("canvas")
 
 
 def test_every_set_of_features_has_a_colour_and_a_line():

@@ -1,7 +1,5 @@
 """The figures of the leaderboard show scores, ties and costs as they are."""
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,13 +20,7 @@ BOARD = pd.DataFrame(
 BOARD["low"], BOARD["high"] = BOARD["score"] - 0.1, BOARD["score"] + 0.1
 
 
-@pytest.fixture(autouse=True)
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("canvas")
 
 
 def points(ax):

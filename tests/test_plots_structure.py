@@ -1,7 +1,5 @@
 """Figures of where the gap comes from show the numbers they are given."""
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
@@ -9,14 +7,7 @@ from matplotlib.colors import to_hex
 from analysis_lib import plots
 from analysis_lib.errors import InputError
 
-
-@pytest.fixture(autouse=True)
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("canvas")
 
 
 def texts(ax):

@@ -3,8 +3,6 @@
 from itertools import product
 from types import SimpleNamespace
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -354,15 +352,6 @@ def test_coins_agree_half_the_time():
 def test_levels_are_the_means_of_channels_that_vary():
     features = pd.DataFrame({"a_mean": [1.0, 2.0], "a_last": [1.0, 2.0], "b_mean": [1.0, 1.0]})
     assert list(channel_levels(features)) == ["a"]
-
-
-@pytest.fixture
-def canvas():
-    with mpl.rc_context():
-        mpl.use("agg")
-        plots.use_style()
-        yield
-    plt.close("all")
 
 
 def test_figures_show_what_they_are_given(canvas, predictions, corpus):
