@@ -23,9 +23,6 @@ from analysis_lib.evaluation.inference import (
     bca_interval,
     bootstrap_programs,
     cluster_bootstrap,
-    max_t_test,
-    sign_flip_test,
-    smallest_resolvable_gap,
     t_interval,
 )
 from analysis_lib.evaluation.natural import natural_sample
@@ -47,6 +44,7 @@ from analysis_lib.evaluation.scores import (
 )
 from analysis_lib.evaluation.shares import variance_shares
 from analysis_lib.evaluation.shift import mmd_ratio, mmd_squared
+from analysis_lib.evaluation.significance import max_t_test, sign_flip_test, smallest_resolvable_gap
 from analysis_lib.evaluation.splits import STRATEGIES, Strategy, make_splits
 from analysis_lib.evaluation.study import run_study
 from analysis_lib.evaluation.wild import wild_cluster_bootstrap

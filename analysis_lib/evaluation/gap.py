@@ -37,10 +37,10 @@ from analysis_lib.errors import InputError, unknown
 from analysis_lib.evaluation.inference import (
     Interval,
     cluster_bootstrap,
-    sign_flip_test,
     t_interval,
 )
 from analysis_lib.evaluation.scores import MIN_RUNS, by_program, score_table
+from analysis_lib.evaluation.significance import sign_flip_test
 
 __all__ = ["PARTS", "STEPS", "Gap", "evaluation_gap"]
 

@@ -13,7 +13,7 @@ from analysis_lib.faults.slots import (
     uniform,
     weighted,
 )
-from analysis_lib.programs.design import INITIALIZERS
+from analysis_lib.programs.initializers import INITIALIZERS
 from analysis_lib.programs.program import Program, Setup
 
 __all__ = [

@@ -19,7 +19,8 @@ from analysis_lib.injection.shapes import (
     resized,
 )
 from analysis_lib.monitor.activations import is_activation
-from analysis_lib.programs.design import INITIALIZERS, Activation, Design, Detach, Slot
+from analysis_lib.programs.design import Activation, Design, Detach, Slot
+from analysis_lib.programs.initializers import INITIALIZERS
 from analysis_lib.programs.program import Data, restart
 
 __all__ = ["ByName", "ModuleTree"]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from analysis_lib.errors import InputError, unknown
-from analysis_lib.programs.design import ACTIVATIONS, Design, Slot, initialize
+from analysis_lib.programs.design import ACTIVATIONS, Design, Slot
+from analysis_lib.programs.initializers import initialize
 from analysis_lib.programs.losses import LOSSES, loss_value
 from analysis_lib.programs.metrics import METRICS
 from analysis_lib.programs.optimizers import OPTIMIZERS

@@ -53,15 +53,13 @@ from analysis_lib.questions.gap import (
     gap_table,
     headline_predictions,
     interval_table,
-    mix_table,
-    mixes,
     paired_difference,
     program_table,
     recall_table,
-    size_matched,
     split_predictions,
     split_table,
 )
+from analysis_lib.questions.gap_controls import mix_table, mixes, size_matched
 from analysis_lib.questions.initial import state_leak
 from analysis_lib.questions.instability import (
     LABEL_VARIANTS,

@@ -4,8 +4,9 @@ import pytest
 
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation.gap import STEPS, evaluation_gap
-from analysis_lib.evaluation.inference import sign_flip_test, t_interval
+from analysis_lib.evaluation.inference import t_interval
 from analysis_lib.evaluation.scores import by_program, pooled_balanced_accuracy
+from analysis_lib.evaluation.significance import sign_flip_test
 
 SKILL = {"E1": 0.9, "E2": 0.7, "E4": 0.5}
 ALL = SKILL | {"E2bal": 0.65, "E4bal": 0.55}

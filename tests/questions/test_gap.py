@@ -1,21 +1,16 @@
 """What the functions of RQ1 compute, on tables and worlds with known answers."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.dummy import DummyClassifier
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from analysis_lib.corpus import sample_programs
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation import score_table, simulate_world
-from analysis_lib.features import FeatureSet
 from analysis_lib.questions import detectors, gap
 from analysis_lib.questions.thinned import Thinned
-from analysis_lib.techniques import Technique
 
 
 def predictions(rows, **columns) -> pd.DataFrame:
@@ -28,24 +23,6 @@ def predictions(rows, **columns) -> pd.DataFrame:
 GOOD = [("p", "x", "x", 10), ("p", "y", "y", 10), ("q", "x", "x", 10), ("q", "y", "y", 10)]
 HALF = [("p", "x", "x", 10), ("p", "y", "x", 10), ("q", "x", "x", 10), ("q", "y", "y", 10)]
 BAD = [("p", "x", "y", 10), ("p", "y", "x", 10), ("q", "x", "x", 10), ("q", "y", "x", 10)]
-
-
-def world(kind="transferable", **options):
-    features, runs = simulate_world(
-        kind, **({"programs": 4, "classes": 3, "configurations": 3, "seeds": 2} | options)
-    )
-    runs = runs.assign(family=runs["program"].where(runs["program"] != "p01", "p00"))
-    after = features.reset_index().assign(epoch=0)
-    epochs = pd.concat([after.assign(epoch=-1), after], ignore_index=True)
-    columns = tuple(features.columns)
-    chosen = FeatureSet(
-        "world",
-        columns,
-        lambda cube: {c: cube.values[:, -1, j] for j, c in enumerate(cube.channels)},
-        "the features of the world",
-    )
-    tree = Technique("tree", chosen, lambda s: DecisionTreeClassifier(random_state=s), "")
-    return SimpleNamespace(epochs=epochs, runs=runs), tree
 
 
 def test_scores_and_intervals_of_a_table_done_by_hand():
@@ -127,38 +104,7 @@ def test_recall_is_sorted_by_group_then_score():
     assert gap.recall_table(predictions(rows), runs)[0].index.tolist() == ["c", "b", "a"]
 
 
-def test_mixes_change_the_mix_or_the_size_alone():
-    _, runs = simulate_world("none", programs=6, classes=4, configurations=8, seeds=2)
-    sets = gap.mixes(runs, random_state=1)
-    number = {k: r.groupby("program")["configuration"].nunique() for k, r in sets.items()}
-    assert number["natural"].equals(number["thinned"])
-    assert (number["natural"] < number["designed"]).all()
-
-    def spread(name):
-        shares = pd.crosstab(sets[name]["program"], sets[name]["label"], normalize="index")
-        return shares.std(axis=1).mean()
-
-    assert spread("balanced") < 1e-12 and spread("natural") > 1.5 * spread("thinned")
-
-
-def test_what_uneven_mixes_do():
-    corpus, tree = world("none", programs=6, classes=2, configurations=10)
-    near = Technique("near", tree.feature_set, lambda s: KNeighborsClassifier(25), "")
-    options = {"technique": near, "window": 1, "n_groups": 2, "random_state": 2}
-    table = gap.mix_table(corpus, corpus.runs, permutations=3, n_resamples=20, **options)
-    table = table.set_index("mix")
-    assert table.loc["balanced", "prior_oracle"] == table.loc["balanced", "chance"] == 0.5
-    assert table.loc["natural", "prior_oracle"] > 0.6
-    assert table.loc["natural", "permuted"] > table.loc["balanced", "permuted"] + 0.1
-    against = {"balanced": "designed", "thinned": "designed", "natural": "thinned"}
-    assert table["against"].dropna().to_dict() == against
-    for name, other in against.items():
-        row = table.loc[name]
-        assert row["change"] == pytest.approx(row["gap"] - table.loc[other, "gap"])
-        assert row["change_low"] <= row["change"] <= row["change_high"]
-
-
-def test_all_strategies_of_a_world(tmp_path):
+def test_all_strategies_of_a_world(world, tmp_path):
     corpus, tree = world()
     options = {"techniques": [tree], "window": 1, "cache": tmp_path}
     head = gap.headline_predictions(corpus, corpus.runs, repeats=2, **options)
@@ -171,7 +117,7 @@ def test_all_strategies_of_a_world(tmp_path):
     assert rest.groupby("strategy")["fold"].nunique()[["E4", "E5"]].tolist() == [2, 2]
 
 
-def test_programs_that_cannot_be_trained_alone_are_left_out_of_e3():
+def test_programs_that_cannot_be_trained_alone_are_left_out_of_e3(world):
     corpus, tree = world()
     one = corpus.runs.drop_duplicates(["program", "label"])["configuration"]
     runs = corpus.runs[(corpus.runs["program"] != "p00") | corpus.runs["configuration"].isin(one)]
@@ -190,16 +136,6 @@ def test_a_share_of_each_class_is_trained_on():
     assert again.n_kept_ == 61
     with pytest.raises(InputError, match="share is 0"):
         Thinned(DummyClassifier(), share=0).fit(np.zeros((61, 1)), y)
-
-
-def test_training_sets_of_equal_size(monkeypatch):
-    corpus, tree = world()
-    monkeypatch.setattr(gap, "get_technique", lambda name: tree)
-    found = gap.size_matched(corpus, corpus.runs, technique="tree", window=1, n_groups=10)
-    assert found["share"] == pytest.approx(0.8 / 0.75 if 0.8 < 0.75 else 1.0)
-    assert found["difference"].estimate == pytest.approx(found["E4"] - found["E4_matched"])
-    found = gap.size_matched(corpus, corpus.runs, window=1, n_groups=4, n_splits=2)
-    assert found["share"] == pytest.approx(0.5 / 0.75)
 
 
 FLAGS = [
