@@ -41,8 +41,9 @@ LINK = (
 
 FIGURE = re.compile(r'<img alt="[^"]*" src="((?:\.\./)?_images/[^"]+\.svg)" />')
 WIDTH = re.compile(r'<svg[^>]* width="([\d.]+)pt"')
-LEAST = 0.62
-"""Least size of a figure on the page to its natural one: letters of 12 pt keep 10 pixels."""
+LETTERS = re.compile(r"scale\((0\.\d+) -")
+LEAST = 9
+"""Least size in pixels of the letters of a figure, wherever it is shown."""
 
 
 def number_tables(text: str, page: str, heading: str = "") -> tuple[str, str]:
@@ -163,12 +164,13 @@ def open_figures(html: Path) -> None:
     for page in sorted([*html.glob("*.html"), *html.glob("notebooks/*.html")]):
 
         def opened(match: re.Match, page: Path = page) -> str:
-            start = (page.parent / match[1]).read_text(encoding="utf-8")[:2000]
-            points = WIDTH.search(start)
-            pixels = LEAST * float(points[1]) * 4 / 3 if points else 0
+            image = (page.parent / match[1]).read_text(encoding="utf-8")
+            width = WIDTH.search(image)
+            sizes = [100 * float(scale) for scale in LETTERS.findall(image)]
+            pixels = LEAST * float(width[1]) / min(sizes) if width and sizes else 0
             style = f'style="min-width: min({pixels:.0f}px, 44rem)"'
-            image = match[0].replace("<img ", f"<img {style} ")
-            return f'<a class="figure-link" href="{match[1]}">{image}</a>'
+            shown = match[0].replace("<img ", f"<img {style} ")
+            return f'<a class="figure-link" href="{match[1]}">{shown}</a>'
 
         text = page.read_text(encoding="utf-8")
         page.write_text(FIGURE.sub(opened, text), encoding="utf-8")

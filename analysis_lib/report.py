@@ -6,14 +6,20 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis_lib.errors import InputError
 
-__all__ = ["Table", "answer", "glue", "table"]
+__all__ = ["Table", "answer", "glue", "p_value", "table"]
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
-INTERVAL = re.compile(r"\[[-−]?[\d.]+%?, [-−]?[\d.]+%?\]")
+INTERVAL = re.compile(r"\[[-−+]?[\d.]+%?, [-−+]?[\d.]+%?\]")
+TOGETHER = re.compile(INTERVAL.pattern + r"|(\w+ )?[=<>≤≥] [-−]?\d|[+×] \w")
+"""What a cell must not break: intervals, comparisons with a number, a sign and what it adds."""
+
+FIXED = re.compile(r"^([-+ ]?)(,?\.\d+[f%])$")
+LEAST_P = 0.001
 
 
 def _checked(name: str) -> str:
@@ -43,7 +49,35 @@ def answer(text: str) -> None:
         raise InputError("an answer holds no heading; put it into a Markdown cell")
     from IPython.display import Markdown, display
 
-    display(Markdown(text))
+    display(Markdown(INTERVAL.sub(_unbroken, text)))
+
+
+def p_value(p: float, *, said: bool = False) -> str:
+    """Return a p-value as text: three digits after the point, or that it is below 0.001.
+
+    Parameters
+    ----------
+    p : float
+    said : bool, default=False
+        Begin with "p", as in a sentence.
+
+    Returns
+    -------
+    str
+        With no-break spaces.
+
+    Examples
+    --------
+    >>> p_value(0.0312), p_value(0.0002).split()
+    ('0.031', ['<', '0.001'])
+    >>> p_value(0.0312, said=True).split()
+    ['p', '=', '0.031']
+    """
+    if math.isnan(p):
+        return "–"
+    text = f"= {p:.3f}" if p >= LEAST_P else f"< {LEAST_P}"
+    text = f"p {text}" if said else text.removeprefix("= ")
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def glue(name: str, value: str) -> None:
@@ -69,7 +103,7 @@ def glue(name: str, value: str) -> None:
         )
     from myst_nb import glue as keep
 
-    keep(_checked(name), value, display=False)
+    keep(_checked(name), INTERVAL.sub(_unbroken, value), display=False)
 
 
 class Table:
@@ -116,7 +150,7 @@ class Table:
 
         def line(cells):
             inside = " | ".join(str(c).replace("|", r"\|").replace("\n", " ") for c in cells)
-            return f"| {INTERVAL.sub(_unbroken, inside)} |"
+            return f"| {TOGETHER.sub(_unbroken, inside)} |"
 
         rule = line("---:" if numeric else ":---" for numeric in self._numeric())
         rows = [line(self.frame.columns), rule, *(line(cells) for cells in self._cells())]
@@ -137,17 +171,22 @@ class Table:
         return data, {"table": {"name": self.name, "csv": self.frame.to_csv(index=False)}}
 
 
-def _unbroken(interval: re.Match) -> str:
-    """Keep an interval on one line."""
-    return interval[0].replace(" ", "\N{NO-BREAK SPACE}")
+def _unbroken(match: re.Match) -> str:
+    """Keep what was found on one line."""
+    return match[0].replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _text(value: Any, form: Any) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "–"
+    if isinstance(value, bool | np.bool_) and not form:
+        return "yes" if value else "no"
     if callable(form):
         return str(form(value))
-    return format(value, form) if form else str(value)
+    if isinstance(value, int | np.integer) and not form:
+        return format(value, ",")
+    # "z": what rounds to zero has no sign
+    return format(value, FIXED.sub(r"\1z\2", form)) if form else str(value)
 
 
 def table(
@@ -167,7 +206,8 @@ def table(
         One line: what the table shows.
     formats : str or mapping of column to str or callable, optional
         Format of the values, as in ``{"score": ".3f"}``; one string holds for every float
-        column, which is ``.3g`` unless said otherwise. Missing values show as a dash.
+        column, which is ``.3g`` unless said otherwise. Whole numbers show with commas between
+        thousands, truth as yes or no, missing values as a dash, and no zero with a sign.
 
     Returns
     -------

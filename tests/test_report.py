@@ -52,6 +52,25 @@ def test_an_interval_stays_on_one_line():
     assert "[-0.2, 0.3]" in format_display_data(table)[1]["table"]["csv"]
 
 
+def test_numbers_in_cells_are_written_alike():
+    frame = pd.DataFrame(
+        {
+            "runs": [9620, 12],
+            "lost": [-0.0004, 0.25],
+            "gain": [-0.0004, 0.25],
+            "p": [0.0002, 0.03],
+            "what": ["chi > 1", "a + b"],
+        }
+    )
+    formats = {"lost": ".2f", "gain": "+.2f", "p": report.p_value}
+    lines = markdown(report.table(frame, name="tab-x", caption="C.", formats=formats)).splitlines()
+    space = "\N{NO-BREAK SPACE}"
+    assert lines[5] == f"| 9,620 | 0.00 | +0.00 | <{space}0.001 | chi{space}>{space}1 |"
+    assert lines[6] == f"| 12 | 0.25 | +0.25 | 0.030 | a +{space}b |"
+    assert report.p_value(0.0302, said=True) == f"p{space}={space}0.030"
+    assert report.p_value(float("nan")) == "–"
+
+
 def test_an_answer_is_markdown():
     [output] = shown(report.answer, "The gap is **0.19**.")
     assert output.data["text/markdown"] == "The gap is **0.19**."
@@ -100,9 +119,9 @@ def test_a_table_in_the_book_is_numbered_captioned_and_aligned():
     assert lines[3:8] == [
         "| split | score | runs | stable |",
         "| :--- | ---: | ---: | :--- |",
-        "| rows | 0.50 | 12 | True |",
-        r"| pro\|grams | 0.33 | – | False |",
-        "| – | – | 3 | True |",
+        "| rows | 0.50 | 12 | yes |",
+        r"| pro\|grams | 0.33 | – | no |",
+        "| – | – | 3 | yes |",
     ]
     assert lines[-1] == "{download}`Download as CSV <tables/tab-x.csv>`"
 
@@ -112,7 +131,7 @@ def test_a_table_in_a_notebook_shows_the_same_cells():
     page = BeautifulSoup(format_display_data(table)[0]["text/html"], "html.parser")
     assert page.caption.get_text() == "Scores <all>."
     rows = [[cell.get_text() for cell in row.find_all("td")] for row in page.tbody.find_all("tr")]
-    assert rows[1] == ["pro|grams", "0.33", "–", "False"]
+    assert rows[1] == ["pro|grams", "0.33", "–", "no"]
     assert len(rows) == len(FRAME)
 
 
@@ -125,9 +144,9 @@ def test_the_download_holds_full_precision():
 
 def test_one_format_holds_for_floats_alone_and_callables_work():
     text = markdown(report.table(FRAME, name="t", caption="C.", formats=".1f"))
-    assert "| rows | 0.5 | 12 | True |" in text
+    assert "| rows | 0.5 | 12 | yes |" in text
     text = markdown(report.table(FRAME, name="t", caption="C.", formats={"score": "{:.0%}".format}))
-    assert "| rows | 50% | 12 | True |" in text
+    assert "| rows | 50% | 12 | yes |" in text
 
 
 def test_a_named_index_is_a_column_and_any_other_is_left_out():

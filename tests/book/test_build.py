@@ -213,12 +213,14 @@ def test_numbered_tables_of_pages_are_offered_as_they_read(tmp_path):
 
 def test_figures_open_by_themselves_and_stay_legible(tmp_path):
     (tmp_path / "_images").mkdir()
-    (tmp_path / "_images" / "a.svg").write_text('<?xml?>\n<svg x="1" width="720.5pt"></svg>')
+    (tmp_path / "_images" / "a.svg").write_text(
+        '<?xml?>\n<svg x="1" width="720.5pt"><g transform="scale(0.12 -0.12)"/></svg>'
+    )
     image = '<img alt="A &quot;dot&quot;." src="_images/a.svg" />'
     pixels = '<img alt="A dot." src="_images/a.png" />'
     (tmp_path / "index.html").write_text(image + pixels)
     open_figures(tmp_path)
-    wide = image.replace("<img", '<img style="min-width: min(596px, 44rem)"')
+    wide = image.replace("<img", '<img style="min-width: min(540px, 44rem)"')
     link = f'<a class="figure-link" href="_images/a.svg">{wide}</a>'
     assert (tmp_path / "index.html").read_text() == link + pixels
 
