@@ -68,8 +68,9 @@ def test_profiles_have_a_panel_per_view():
 def test_detectors_are_drawn_by_setting_and_strategy():
     scores = pd.DataFrame({"setting": ["s", "s"], "features": "loss", "strategy": ["E1", "E4"]})
     scores = scores.assign(within=[0.9, 0.6], within_low=0.5, within_high=1.0)
-    figure = plots.plot_detection(scores, {"loss": "training loss"}, {"s": "setting"})
+    figure = plots.plot_detection(scores, {"loss": "training loss"}, ["s"])
     ax = figure.axes[0]
+    assert ax.get_title() == "s"
     assert [c.lines[0].get_xdata()[0] for c in ax.containers] == [0.9, 0.6]
     assert [t.get_text() for t in ax.get_yticklabels()] == ["training loss"]
 
@@ -77,7 +78,7 @@ def test_detectors_are_drawn_by_setting_and_strategy():
 def test_precision_is_drawn_with_the_share_of_guessing():
     curves = pd.DataFrame({"setting": "s", "features": "loss", "recall": [0.5, 1.0]})
     curves["precision"] = [1.0, 0.2]
-    options = {"names": {"loss": "training loss"}, "titles": {"s": "setting"}}
+    options = {"names": {"loss": "training loss"}, "settings": ["s"]}
     ax = plots.plot_precision_recall(curves, **options, prevalence={"s": 0.07}).axes[0]
     assert ax.lines[0].get_ydata() == pytest.approx([1, 0.2])
     assert ax.lines[1].get_ydata() == pytest.approx([0.07, 0.07])

@@ -1,6 +1,6 @@
 """Figures of instability: when runs go bad, where, and how well that is foreseen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,9 +10,11 @@ from matplotlib.ticker import PercentFormatter
 from analysis_lib.errors import InputError, unknown
 from analysis_lib.plots.style import (
     CATEGORY_COLORS,
+    FEATURE_COLORS,
     STRATEGY_COLORS,
     STRATEGY_MARKERS,
     STRATEGY_NAMES,
+    VIEW_COLORS,
     axes_or_new,
     need,
 )
@@ -28,16 +30,15 @@ __all__ = [
     "plot_rate_quintiles",
 ]
 
-# Okabe and Ito, Color universal design (2008)
 DETECTION_COLORS = {
-    "curvature": "#d55e00",
-    "dimensionless": "#0072b2",
-    "curvature_rate": "#009e73",
-    "optimizer": "#cc79a7",
-    "loss": "#000000",
-    "rate": "#e69f00",
-    "program": "#7f7f7f",
-    "length": "#7f7f7f",
+    "curvature": FEATURE_COLORS["curvature"],
+    "dimensionless": FEATURE_COLORS["dimensionless"],
+    "curvature_rate": FEATURE_COLORS["curvature and rate"],
+    "optimizer": FEATURE_COLORS["optimizer"],
+    "loss": FEATURE_COLORS["accuracy"],
+    "rate": FEATURE_COLORS["rate"],
+    "program": FEATURE_COLORS["nuisance"],
+    "length": FEATURE_COLORS["nuisance"],
 }
 """Colour of each set of features of a detector of instability."""
 
@@ -54,7 +55,10 @@ DETECTION_LINES = {
 """Line style of each, so that colour is never alone."""
 
 KINDS = {"stable": ("#0072b2", "-", "o"), "unstable": ("#d55e00", "--", "s")}
-VIEWS = {"overall": ("#7f7f7f", "--", "o"), "within programs": ("#0072b2", "-", "s")}
+VIEWS = {
+    "overall": (VIEW_COLORS["pooled"], "--", "o"),
+    "within programs": (VIEW_COLORS["within"], "-", "s"),
+}
 HATCHES = ("", "//", "..", "xx", "\\\\", "++", "oo", "--", "||", "**")
 
 
@@ -135,7 +139,7 @@ def plot_rate_quintiles(rates: pd.DataFrame, names: Mapping[str, str]) -> plt.Fi
         _square_root_share(ax)
         ax.set_xticks(range(len(fifths)), [f.replace(" ", "\n") for f in fifths])
     figure.supxlabel("fifth of the runs, from small to large")
-    figure.supylabel("unstable")
+    figure.supylabel("unstable share")
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     return figure
@@ -182,18 +186,18 @@ def plot_rate_bins(
     ax.tick_params(axis="x", labelsize=10)
     _square_root_share(ax)
     ax.set(xlabel=f"{' or '.join(channels)} before training, with numbers of runs")
-    ax.set_ylabel("unstable")
+    ax.set_ylabel("unstable share")
     ax.legend(loc="upper left")
     return ax
 
 
 def plot_depth_profiles(profiles: pd.DataFrame, *, label: str) -> plt.Figure:
-    """Draw a layer channel over normalised depth, stable against unstable, as two panels.
+    """Draw a layer channel over normalised depth, stable against unstable, a panel per view.
 
     Parameters
     ----------
     profiles : DataFrame
-        view, kind, depth, value, low, high, runs.
+        view, kind, depth, value, low, high, runs; the band is drawn where both ends are finite.
     label : str
         Of the vertical axis.
     """
@@ -204,7 +208,7 @@ def plot_depth_profiles(profiles: pd.DataFrame, *, label: str) -> plt.Figure:
     for ax, view in zip(axes[0], views, strict=True):
         for kind, (color, line, marker) in KINDS.items():
             part = profiles[(profiles["view"] == view) & (profiles["kind"] == kind)]
-            name = f"{kind} (n = {part['runs'].max():,})"
+            name = f"{kind} ({part['runs'].max():,} runs)"
             ax.plot(
                 part["depth"], part["value"], color=color, linestyle=line, marker=marker, label=name
             )
@@ -221,7 +225,7 @@ def plot_depth_profiles(profiles: pd.DataFrame, *, label: str) -> plt.Figure:
 
 
 def plot_detection(
-    scores: pd.DataFrame, names: Mapping[str, str], titles: Mapping[str, str]
+    scores: pd.DataFrame, names: Mapping[str, str], settings: Sequence[str]
 ) -> plt.Figure:
     """Draw the AUC within programs of every set of features, by strategy, one panel per setting.
 
@@ -231,17 +235,17 @@ def plot_detection(
         setting, features, strategy, within, within_low, within_high.
     names : mapping of str to str
         Set of features to what is written at the axis, from top to bottom.
-    titles : mapping of str to str
-        Setting to title, in order.
+    settings : sequence of str
+        In the order of the panels.
     """
     columns = ["setting", "features", "strategy", "within", "within_low", "within_high"]
     need(scores, columns, "plot_detection")
     height = 0.42 * len(names) + 1.5
     figure, axes = plt.subplots(
-        1, len(titles), figsize=(9.2, height), sharey=True, sharex=True, squeeze=False
+        1, len(settings), figsize=(9.2, height), sharey=True, sharex=True, squeeze=False
     )
     strategies = [s for s in STRATEGY_COLORS if s in set(scores["strategy"])]
-    for ax, (setting, title) in zip(axes[0], titles.items(), strict=True):
+    for ax, setting in zip(axes[0], settings, strict=True):
         for place, strategy in enumerate(strategies):
             part = scores[(scores["setting"] == setting) & (scores["strategy"] == strategy)]
             part = part.set_index("features").reindex(list(names))
@@ -257,7 +261,7 @@ def plot_detection(
                 label=STRATEGY_NAMES[strategy],
             )
         ax.axvline(0.5, color="0.4", linestyle=":")
-        ax.set_title(title)
+        ax.set_title(setting)
     axes[0][0].set_yticks(range(len(names)), list(names.values()))
     axes[0][0].invert_yaxis()
     axes[0][0].set_xlim(right=1.03)
@@ -270,7 +274,7 @@ def plot_detection(
 def plot_precision_recall(
     curves: pd.DataFrame,
     names: Mapping[str, str],
-    titles: Mapping[str, str],
+    settings: Sequence[str],
     *,
     prevalence: Mapping[str, float],
 ) -> plt.Figure:
@@ -282,16 +286,17 @@ def plot_precision_recall(
         setting, features, recall, precision.
     names : mapping of str to str
         Set of features to legend entry; keys of :data:`DETECTION_COLORS`.
-    titles : mapping of str to str
-        Setting to title, in order.
+    settings : sequence of str
+        In the order of the panels.
     prevalence : mapping of str to float
         Setting to the share of unstable runs, the precision of guessing.
     """
     need(curves, ["setting", "features", "recall", "precision"], "plot_precision_recall")
     figure, axes = plt.subplots(
-        1, len(titles), figsize=(9.2, 4.0), sharex=True, sharey=True, squeeze=False
+        1, len(settings), figsize=(9.2, 4.0), sharex=True, sharey=True, squeeze=False
     )
-    for ax, (setting, title) in zip(axes[0], titles.items(), strict=True):
+    figure.get_layout_engine().set(w_pad=0.12)
+    for ax, setting in zip(axes[0], settings, strict=True):
         for name in names:
             if name not in DETECTION_COLORS:
                 raise unknown("set of features", name, DETECTION_COLORS)
@@ -304,7 +309,7 @@ def plot_precision_recall(
                 label=names[name],
             )
         ax.axhline(prevalence[setting], color="0.4", linewidth=1, label="guessing")
-        ax.set_title(title)
+        ax.set_title(setting)
         ax.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="recall")
         ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     axes[0][0].set_ylabel("precision")

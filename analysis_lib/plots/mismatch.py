@@ -8,9 +8,11 @@ import pandas as pd
 
 from analysis_lib.errors import unknown
 from analysis_lib.plots.style import (
+    FEATURE_COLORS,
     STRATEGY_COLORS,
     STRATEGY_MARKERS,
     STRATEGY_NAMES,
+    VIEW_COLORS,
     axes_or_new,
     need,
 )
@@ -24,12 +26,12 @@ __all__ = [
 ]
 
 LINES = {
-    "optimizer": ("#d55e00", "o", "-"),
-    "curvature": ("#56b4e9", "s", "--"),
-    "optimizer + curvature": ("#000000", "^", "-."),
-    "accuracy": ("#7f7f7f", "D", ":"),
+    "optimizer": (FEATURE_COLORS["optimizer"], "o", "-"),
+    "curvature": (FEATURE_COLORS["curvature"], "s", "--"),
+    "optimizer + curvature": (FEATURE_COLORS["curvature and optimizer"], "^", "-."),
+    "accuracy": (FEATURE_COLORS["accuracy"], "D", ":"),
 }
-KINDS = {"within": ("#009e73", "o"), "between": ("#0072b2", "s"), "pooled": ("#7f7f7f", "x")}
+KINDS = {kind: (VIEW_COLORS[kind], m) for kind, m in zip(VIEW_COLORS, "osx", strict=True)}
 MEASURES = {"within": "within programs", "pooled": "all runs pooled"}
 
 
@@ -44,7 +46,7 @@ def plot_mismatch_rates(rates: pd.DataFrame, *, ax: plt.Axes | None = None) -> p
     need(rates, ["rate", "informative"], "plot_mismatch_rates")
     ax = axes_or_new(ax)
     rates = rates.sort_values("rate")
-    kinds = ((True, "#d55e00", "", "both labels often enough"), (False, "white", "///", "too few"))
+    kinds = ((True, "0.45", "", "both labels often enough"), (False, "white", "///", "too few"))
     for informative, color, hatch, label in kinds:
         rows = (rates["informative"] == informative).to_numpy()
         if rows.any():
@@ -69,8 +71,7 @@ def plot_auc_grid(table: pd.DataFrame, *, techniques: Sequence[str] = tuple(LINE
     Parameters
     ----------
     table : DataFrame
-        technique, window, strategy, measure ("within", "pooled"), estimate, low, high; the band
-        is drawn for "within".
+        technique, window, strategy, measure ("within", "pooled"), estimate, low, high.
     techniques : sequence of str
         Of "optimizer", "curvature", "optimizer + curvature", "accuracy".
     """
@@ -90,8 +91,7 @@ def plot_auc_grid(table: pd.DataFrame, *, techniques: Sequence[str] = tuple(LINE
                 line = here[here["technique"] == name].sort_values("window")
                 x = line["window"]
                 ax.plot(x, line["estimate"], color=color, marker=marker, ls=style, label=name)
-                if measure == "within":
-                    ax.fill_between(x, line["low"], line["high"], color=color, alpha=0.12)
+                ax.fill_between(x, line["low"], line["high"], color=color, alpha=0.12)
             ax.axhline(0.5, color="0.4", linestyle=":", linewidth=1)
             ax.set_xticks(sorted(table["window"].unique()))
             if ax in axes[0]:
@@ -130,7 +130,7 @@ def plot_seen_unseen(
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=1)
     for line in (ax.axhline, ax.axvline):
         line(0.5, color="0.4", linestyle=":", linewidth=1)
-    ax.scatter(wide[seen], wide[unseen], color="#d55e00", edgecolor="white", s=55, zorder=3)
+    ax.scatter(wide[seen], wide[unseen], color="0.25", edgecolor="white", s=55, zorder=3)
     shown = scores[(scores["window"] == window) & scores["strategy"].isin([seen, unseen])]
     least = min(0.4, np.floor(10 * shown["auc"].min()) / 10)
     ax.set(xlim=(least, 1.02), ylim=(least, 1.02), aspect="equal", title=technique)

@@ -84,7 +84,7 @@ from analysis_lib.questions.instability_features import (
     feature_table,
     last_snapshots,
 )
-from analysis_lib.questions.instability_layers import layer_profiles
+from analysis_lib.questions.instability_layers import layer_offsets, layer_profiles
 from analysis_lib.questions.instability_scores import (
     channel_predictions,
     detection_differences,
@@ -228,6 +228,7 @@ __all__ = [
     "explosion_counts",
     "informative_programs",
     "label_sensitivity",
+    "layer_offsets",
     "layer_profiles",
     "quintile_contrast",
     "rate_by_bin",

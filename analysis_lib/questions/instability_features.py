@@ -289,10 +289,10 @@ def _length(corpus: Any, last: pd.Series) -> pd.DataFrame:
 
 DETECTION_SETS: Mapping[str, tuple[str, Callable]] = MappingProxyType(
     {
-        "curvature": ("curvature, raw", partial(_registered, name="curvature")),
-        "dimensionless": ("curvature, dimensionless", _dimensionless),
-        "curvature_rate": ("curvature, raw, and rate", _with_rate),
-        "optimizer": ("optimizer, activations", partial(_registered, name="optimizer")),
+        "curvature": ("raw curvature", partial(_registered, name="curvature")),
+        "dimensionless": ("dimensionless curvature", _dimensionless),
+        "curvature_rate": ("raw curvature and rate", _with_rate),
+        "optimizer": ("optimizer and activations", partial(_registered, name="optimizer")),
         "loss": ("training loss", _loss),
         "rate": ("learning rate", partial(_audited, name="audit_rate")),
         "program": ("program", partial(_audited, name="audit_program")),

@@ -28,7 +28,7 @@ from analysis_lib.questions.instability_features import (
     feature_table,
     last_snapshots,
 )
-from analysis_lib.questions.instability_layers import layer_profiles
+from analysis_lib.questions.instability_layers import layer_offsets, layer_profiles
 from analysis_lib.questions.instability_scores import (
     channel_predictions,
     detection_differences,
@@ -403,11 +403,45 @@ def test_profiles_over_depth(corpus):
     assert measured[0.0] == pytest.approx(-0.5, abs=0.3)
     removed = found.loc["program removed", "value"]
     assert removed.to_numpy() == pytest.approx(0, abs=0.1)
-    assert (found.loc["as measured", "low"] < found.loc["as measured", "value"]).all()
+    as_measured = found.loc["as measured"]
+    assert (as_measured["low"] <= as_measured["value"]).all()
+    assert (as_measured["value"] <= as_measured["high"]).all()
     gone = layer_profiles(corpus.layers, corpus.runs, epoch=1)
     assert gone["runs"].max() < len(corpus.runs)  # not finite any more
     with pytest.raises(InputError, match="no run of one kind"):
         layer_profiles(corpus.layers, corpus.runs, epoch=EPOCHS - 1)
+
+
+def _one_far_run():
+    """Eight programs, two stable runs and one unstable each; one unstable run is far away."""
+    runs = pd.DataFrame({"run_id": range(24), "program": np.repeat(list("abcdefgh"), 3)})
+    runs["unstable"] = np.tile([False, False, True], 8)
+    level = np.repeat(10.0 ** np.arange(8), 3)
+    level[23] *= 1e20
+    layers = pd.DataFrame({"run_id": np.repeat(range(24), 2), "epoch": 0})
+    return layers.assign(depth=[0.0, 1.0] * 24, hvp_norm=np.repeat(level, 2)), runs
+
+
+def test_one_run_far_away_does_not_make_a_profile():
+    layers, runs = _one_far_run()
+    found = layer_profiles(layers, runs, points=2).set_index(["view", "kind"])
+    unstable = found.loc[("program removed", "unstable")]
+    assert unstable["value"].to_numpy() == pytest.approx(0)
+    # of eight values, the least and the largest enclose the median with 99 %, the next with 93 %
+    assert unstable["low"].to_numpy() == pytest.approx(0)
+    assert unstable["high"].to_numpy() == pytest.approx(20)
+    few = runs["program"] < "f"
+    found = layer_profiles(layers, runs[few], points=2)
+    assert np.isinf(found["low"]).all() and np.isinf(found["high"]).all()
+
+
+def test_offsets_are_from_the_stable_runs_of_a_program():
+    layers, runs = _one_far_run()
+    offsets = layer_offsets(layers, runs)
+    assert list(offsets.index) == list(range(2, 24, 3))
+    assert offsets.to_numpy() == pytest.approx([0] * 7 + [20])
+    layers.loc[layers["run_id"] == 2, "hvp_norm"] = [1.0, np.inf]
+    assert 2 not in layer_offsets(layers, runs).index
 
 
 def test_definitions_of_instability():

@@ -370,6 +370,7 @@ def test_figures_show_what_they_are_given(canvas, predictions, corpus):
         auc_table(predictions, n_resamples=9), techniques=["optimizer", "accuracy"]
     )
     assert len(figure.axes) == 6
+    assert {len(ax.collections) for ax in figure.axes} == {2}  # a band per line, pooled ones too
     with pytest.raises(InputError, match="unknown line"):
         plots.plot_auc_grid(auc_table(predictions, n_resamples=9), techniques=["program"])
     ax = plots.plot_mismatch_rates(mismatch_rates(mismatch_runs(corpus)))
