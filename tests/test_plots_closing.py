@@ -42,6 +42,24 @@ def test_pools_have_a_line_per_method_and_mix():
     ax = plots.plot_pools(table)
     drawn = {line.get_label(): list(line.get_ydata()) for line in ax.lines}
     assert drawn == {"a, even": [0.8, 0.9], "a, single": [0.7], "b, even": [0.6]}
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["5", "20"]
+    entries = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert entries == ["a", "b", "even mix", "single mix"]
+
+
+def test_a_method_has_one_colour_in_all_figures():
+    names = ["scale-free", "DEFault", "another"]
+    known = plots.METHOD_COLORS
+    assert known["DEFault"] == plots.TECHNIQUE_COLORS["DEFault"]
+    table = pd.DataFrame({"technique": names, "mix": "even", "size": 5, "score": 0.5})
+    pools = [line.get_color() for line in plots.plot_pools(table).lines]
+    assert pools[:2] == [known["scale-free"], known["DEFault"]] and pools[2] not in known.values()
+    curve = pd.DataFrame({"technique": names, "programs": 5, "score": 0.5, "low": 0.4, "high": 0.6})
+    grown = plots.plot_growth(curve[["technique", "programs", "score"]], curve)
+    assert [line.get_color() for line in grown.lines[:-1:2]] == pools
+    risk = pd.DataFrame({"coverage": [0.5, 1], "risk": [0.1, 0.2], "low": 0.0, "high": 0.3})
+    drawn = plots.plot_risk_coverage(dict.fromkeys(names[:2], risk), colors=known)
+    assert [line.get_color() for line in drawn.lines] == pools[:2]
 
 
 def test_growth_shows_means_and_curves():

@@ -47,15 +47,25 @@ def test_techniques_stand_in_the_order_of_the_last_split_and_ties_are_filled():
     assert [0.8, 1.0] in spans and [0.3, 0.5] in spans
 
 
-def test_costs_are_drawn_where_they_are_known_and_named():
-    ax = plots.plot_board_costs(BOARD[BOARD["strategy"] == "E1"], colors={"a": "#0072b2"})
+def test_costs_are_drawn_where_they_are_known():
+    ax = plots.plot_board_costs(BOARD[BOARD["strategy"] == "E1"].assign(rank=[1, 2, 3]))
+    filled, hollow = ax.lines
+    assert (list(filled.get_xdata()), list(filled.get_ydata())) == ([10.0], [0.9])
+    assert (list(hollow.get_xdata()), list(hollow.get_ydata())) == ([1.0], [0.8])
+    assert filled.get_mfc() != "white" == hollow.get_mfc() and ax.get_xscale() == "log"
     assert sorted(t.get_text() for t in ax.texts) == ["a", "b"]
-    assert sorted((float(p.get_xdata()[0]), float(p.get_ydata()[0])) for p in ax.lines) == [
-        (1.0, 0.8), (10.0, 0.9)
-    ]  # fmt: skip
-    places = sorted(t.xyann[1] for t in ax.texts)
-    assert places[1] - places[0] > 0.01 and ax.get_xscale() == "log"
     with pytest.raises(InputError, match="without rows"):
         plots.plot_board_costs(BOARD[BOARD["technique"] == "c"])
     with pytest.raises(InputError, match="no 'rank' found"):
         plots.plot_board(BOARD.drop(columns="rank"))
+
+
+def test_names_stand_beside_their_points_inside_and_clear_of_each_other():
+    close = pd.DataFrame({"technique": ["first one", "second one", "third", "last one"]})
+    close = close.assign(rank=1, score=[0.5, 0.51, 0.52, 0.9], seconds=[1.0, 1.1, 1.3, 99.0])
+    close = close.assign(low=close["score"] - 0.02, high=close["score"] + 0.02)
+    ax = plots.plot_board_costs(close, names=["first one", "second one", "last one"])
+    assert sorted(t.get_text() for t in ax.texts) == ["first one", "last one", "second one"]
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[:k])
+    assert all(box.x1 < ax.get_window_extent().x1 for box in boxes)

@@ -24,7 +24,7 @@ from analysis_lib.leaderboard.tasks import (
     task_runs,
     task_traces,
 )
-from analysis_lib.leaderboard.view import board_columns, board_table, split_names
+from analysis_lib.leaderboard.view import BoardFile, board_columns, board_table, split_names
 from analysis_lib.transfer import TRACKS
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "probability_scores",
     "rank_scores",
     # as readers see it
+    "BoardFile",
     "SortableTable",
     "board_columns",
     "board_table",

@@ -55,8 +55,10 @@ def leaderboard(
         Cells of program and class with fewer runs do not count.
     level : float, default=0.95
         Of the differences to the leader, all of a contest together.
-    n_resamples, random_state : int
-        Of the bootstrap of pooled balanced accuracy; 0 resamples leave its interval out.
+    n_resamples : int, default=1000
+        Of the bootstrap of pooled balanced accuracy; 0 leaves its interval out.
+    random_state : int
+        Of the bootstrap.
 
     Returns
     -------
@@ -121,7 +123,7 @@ def leaders(board: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The columns of :data:`CONTEST`, leader, score, low, high, tied (names of the others of rank
-        1, separated by commas), first (how many have rank 1), entries, chance.
+        1, separated by semicolons), first (how many have rank 1), entries, chance.
 
     Examples
     --------
@@ -137,7 +139,7 @@ def leaders(board: pd.DataFrame) -> pd.DataFrame:
         row = dict(zip(CONTEST, contest, strict=True)) | {"leader": first["technique"]}
         row |= first[["score", "low", "high"]].to_dict()
         share = part.loc[part["rank"] == 1, "technique"].tolist()
-        row |= {"tied": ", ".join(share[1:]), "first": len(share), "entries": len(part)}
+        row |= {"tied": "; ".join(share[1:]), "first": len(share), "entries": len(part)}
         rows.append(row | {"chance": first["chance"]})
     return pd.DataFrame(rows)
 
@@ -199,9 +201,9 @@ def probability_scores(
 ) -> dict[str, float]:
     """Score probabilities, with every program, and every class in it, weighted alike.
 
-    Brier = sum over classes c of (p_c - [c is the label])^2, from 0 to 2; log-loss =
-    -log max(p_label, 1e-6). Both are means over the runs of a cell, then over the classes of a
-    program, then over programs.
+    The Brier score is the sum over classes c of ``(p_c - [c is the label])^2``, from 0 to 2, the
+    log-loss ``-log max(p_label, 1e-6)``. Both are means over the runs of a cell, then over the
+    classes of a program, then over programs.
 
     Parameters
     ----------

@@ -60,8 +60,10 @@ class Entry:
         CPU time of all fits and predictions; missing if nobody took it.
     target_runs : float
         Runs of the new program that it needs; missing if nobody said.
-    corpus, source : str
-        Seal of the corpus, and where the entry comes from; empty if unknown.
+    corpus : str
+        Seal of the corpus; empty if unknown.
+    source : str
+        Where the entry comes from; empty if unknown.
     versions : mapping
     """
 
@@ -193,8 +195,10 @@ def save_entry(
     entry : Entry
     folder : path
         Made if needed.
-    runs, corpus : optional
-        The runs of the task, whose digest is noted, and the corpus, whose seal is.
+    runs : DataFrame, optional
+        The runs of the task, whose digest is noted.
+    corpus : corpus, optional
+        Its seal is noted.
 
     Returns
     -------

@@ -37,9 +37,10 @@ def study_entries(
     runs : DataFrame
         As :func:`~analysis_lib.leaderboard.tasks.task_runs` returns them.
     task : str
-    techniques, windows, strategies, n_groups, random_state, n_jobs, cache
-        See :func:`analysis_lib.evaluation.study.run_study`. Where the task cuts traces, the only
-        window is the longest trace.
+    techniques, strategies, n_groups, random_state, n_jobs, cache
+        See :func:`analysis_lib.evaluation.study.run_study`.
+    windows : iterable of int
+        Epochs that are visible. Where the task cuts traces, the only window is the longest trace.
     probabilities : bool, default=False
         Keep probabilities, too; kept predictions without them are not used then.
 
@@ -93,14 +94,20 @@ def transfer_entries(
     -------
     list of Entry
         Named by method and, but on track Z, the size (and mix) of the pool, such as
-        "pool-referenced, 20 even"; to be written by
+        "pool-referenced (20 runs, even)"; to be written by
         :func:`~analysis_lib.leaderboard.entries.save_entry`.
     """
     entries = []
     by = ["technique", "track", "size", "mix", "strategy"]
     for (name, track, size, mix, _), part in predictions.groupby(by, sort=False):
         spent = part.drop_duplicates(["draw", "fold"]).groupby("draw")["seconds"].sum().mean()
-        pool = {"Z": "", "U": f", {size or 'all'} {mix}"}.get(track, f", {size}")
+        count = f"{size} run{'' if size == 1 else 's'}"
+        pool = {
+            "Z": "",
+            "U": f" ({count}, {mix})" if size else " (all runs)",
+            "H": f" ({count})",
+            "K": f" ({size} per class)",
+        }[track]
         needed = {"Z": 0, "K": size * part["label"].nunique()}.get(track, size or None)
         table = part.drop(columns=["track", "size", "mix", "seconds"])
         table = table.rename(columns={"draw": "repeat"}).assign(window=window)

@@ -1,15 +1,18 @@
 """The board as readers see it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from analysis_lib.errors import InputError
 from analysis_lib.leaderboard.board import CONTEST
 from analysis_lib.leaderboard.page import SortableTable
 from analysis_lib.leaderboard.tasks import TASKS
+from analysis_lib.report import NAME
 
-__all__ = ["board_columns", "board_table", "split_names"]
+__all__ = ["BoardFile", "board_columns", "board_table", "split_names"]
 
 SHOWN = {
     "technique": "technique",
@@ -112,7 +115,42 @@ def board_table(
     )
 
 
+class BoardFile:
+    """The board with every column, which the book offers as a CSV file and shows nowhere.
+
+    Parameters
+    ----------
+    board : DataFrame
+        As :func:`~analysis_lib.leaderboard.board.leaderboard` returns it.
+    name : str
+        Of the file, unique in the book: lower-case letters, digits and hyphens.
+
+    Examples
+    --------
+    >>> BoardFile(pd.DataFrame({"technique": ["a", "b"], "score": [0.6, 0.5]}), name="tab-all")
+    2 entries with 2 columns
+    """
+
+    def __init__(self, board: pd.DataFrame, *, name: str):
+        if not NAME.fullmatch(name):
+            raise InputError(f"name {name!r} of a file does not fit; try 'tab-board'")
+        self.board, self.name = board, name
+
+    def __repr__(self) -> str:
+        return f"{len(self.board)} entries with {self.board.shape[1]} columns"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        link = f"{{download}}`Download as CSV <tables/{self.name}.csv>`"
+        data = {
+            "text/plain": repr(self),
+            "text/html": f"<p>{self!r}</p>",
+            "text/markdown": f"{self!r}: {link}",
+        }
+        return data, {"table": {"name": self.name, "csv": self.board.to_csv(index=False)}}
+
+
 def _with_interval(value: float, low: float, high: float) -> str:
     if np.isnan(value):
         return "–"
-    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if np.isfinite(low + high) else "")
+    # "z": what rounds to zero has no sign
+    return f"{value:z.3f}" + (f" [{low:z.3f}, {high:z.3f}]" if np.isfinite(low + high) else "")

@@ -1,16 +1,30 @@
 """Figures on closing the gap: methods by track, pools, and the number of programs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 
-from analysis_lib.plots.style import axes_or_new, need
+from analysis_lib.plots.style import TECHNIQUE_COLORS, axes_or_new, need
 
-__all__ = ["plot_growth", "plot_methods", "plot_pools"]
+__all__ = ["METHOD_COLORS", "plot_growth", "plot_methods", "plot_pools"]
 
-TRACK_COLORS = {"Z": "#000000", "U": "#0072b2", "H": "#009e73", "K": "#d55e00"}
+TRACK_COLORS = {"Z": "#000000", "U": "#0072b2", "H": "#009e73", "K": "#aa4499"}
 TRACK_MARKERS = {"Z": "o", "U": "s", "H": "D", "K": "^"}
+# of the hue of their track; DEFault as in other figures
+METHOD_COLORS = {
+    "DEFault": TECHNIQUE_COLORS["DEFault"],
+    "scale-free": TRACK_COLORS["Z"],
+    "pool-centred": "#56b4e9",
+    "pool-referenced": TRACK_COLORS["U"],
+    "healthy-referenced": TRACK_COLORS["H"],
+}
+"""Colour of each method that more than one figure shows."""
+
+OTHER_COLORS = ("#e69f00", "#cc79a7", "#999933", "#882255")
 MIX_LINES = {"even": "-", "random": "-.", "skewed": "--", "single": ":"}
 
 
@@ -28,7 +42,7 @@ def plot_methods(
     """
     need(table, ["technique", "track", "share", "low", "high"], "plot_methods")
     if ax is None:
-        ax = plt.subplots(figsize=(7.4, 0.4 * len(table) + 1.6))[1]
+        ax = plt.subplots(figsize=(7.4, 0.36 * len(table) + 1.6))[1]
     for track, rows in table.assign(y=range(len(table))).groupby("track", sort=False):
         ax.errorbar(
             rows["share"],
@@ -44,6 +58,7 @@ def plot_methods(
         ax.axvline(value, color="0.4", linewidth=1, linestyle=line, label=name)
     ax.set_yticks(range(len(table)), table["technique"], fontsize=11)
     ax.invert_yaxis()
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.set(xlabel="share of the baseline's gap closed")
     ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.35, 1.0), fontsize=10)
     return ax
@@ -59,7 +74,7 @@ def plot_pools(table: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
     """
     need(table, ["technique", "mix", "size", "score"], "plot_pools")
     ax = axes_or_new(ax)
-    colors = dict(zip(table["technique"].unique(), TRACK_COLORS.values(), strict=False))
+    colors = method_colors(table["technique"].unique())
     for (technique, mix), rows in table.groupby(["technique", "mix"], sort=False):
         rows = rows.sort_values("size")
         ax.plot(
@@ -67,11 +82,25 @@ def plot_pools(table: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
             rows["score"],
             MIX_LINES[mix],
             marker="o",
-            color=colors.get(technique, "0.5"),
+            color=colors[technique],
             label=f"{technique}, {mix}",
         )
+    handles = [Line2D([], [], color=colors[name], marker="o", label=name) for name in colors]
+    handles += [
+        Line2D([], [], color="0.4", linestyle=MIX_LINES[mix], label=f"{mix} mix")
+        for mix in table["mix"].unique()
+    ]
+    sizes = sorted(table["size"].unique())
+    ax.set_xticks(sizes, [str(size) for size in sizes])
     ax.set(xlabel="unlabelled runs of the new program", ylabel="program-macro recall")
-    ax.legend(fontsize=9, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    ax.legend(
+        handles=handles,
+        ncols=2,
+        handlelength=3,
+        fontsize=11,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+    )
     return ax
 
 
@@ -90,9 +119,9 @@ def plot_growth(
     need(scores, ["technique", "programs", "score"], "plot_growth")
     need(curves, ["technique", "programs", "score", "low", "high"], "plot_growth")
     ax = axes_or_new(ax)
-    for (technique, rows), color in zip(
-        curves.groupby("technique", sort=False), ("#d55e00", "#000000", "#0072b2"), strict=False
-    ):
+    colors = method_colors(curves["technique"].unique())
+    for technique, rows in curves.groupby("technique", sort=False):
+        color = colors[technique]
         seen = scores[scores["technique"] == technique].groupby("programs")["score"].mean()
         ax.plot(seen.index, seen, "o", color=color)
         ax.plot(rows["programs"], rows["score"], color=color, label=technique)
@@ -105,5 +134,11 @@ def plot_growth(
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
     ax.set(xlabel="training programs", ylabel="program-macro recall")
-    ax.legend()
+    ax.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax
+
+
+def method_colors(names: Iterable[str]) -> dict[str, str]:
+    """Return a colour for each method, others than the known ones in turn."""
+    others = cycle(OTHER_COLORS)
+    return {name: METHOD_COLORS.get(name) or next(others) for name in names}

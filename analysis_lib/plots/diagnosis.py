@@ -85,7 +85,10 @@ def plot_causes(diagnosis: "Diagnosis", *, ax: plt.Axes | None = None) -> plt.Ax
 
 
 def plot_risk_coverage(
-    curves: Mapping[str, pd.DataFrame], *, ax: plt.Axes | None = None
+    curves: Mapping[str, pd.DataFrame],
+    *,
+    colors: Mapping[str, str] | None = None,
+    ax: plt.Axes | None = None,
 ) -> plt.Axes:
     """Draw the error on kept runs against the share that is kept, one line per score.
 
@@ -93,6 +96,7 @@ def plot_risk_coverage(
     ----------
     curves : mapping of name to DataFrame
         As :func:`analysis_lib.diagnosis.risk_coverage` returns them.
+    colors : mapping of name to colour, optional
     ax : Axes, optional
     """
     ax = axes_or_new(ax)
@@ -100,7 +104,7 @@ def plot_risk_coverage(
         raise InputError("plot_risk_coverage got no curve")
     for i, (name, curve) in enumerate(curves.items()):
         need(curve, ("coverage", "risk", "low", "high"), "plot_risk_coverage")
-        color = COLORS[i % len(COLORS)]
+        color = (colors or {}).get(name, COLORS[i % len(COLORS)])
         ax.fill_between(curve["coverage"], curve["low"], curve["high"], color=color, alpha=0.15)
         ax.plot(
             curve["coverage"], curve["risk"], color=color, marker=MARKERS[i % 5], ms=4, label=name

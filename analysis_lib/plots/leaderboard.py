@@ -1,10 +1,11 @@
 """The leaderboard as figures: who is ahead, and what it costs."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.transforms import Bbox
 
 from analysis_lib.plots.style import (
     STRATEGY_COLORS,
@@ -17,6 +18,21 @@ from analysis_lib.plots.style import (
 __all__ = ["plot_board", "plot_board_costs"]
 
 GREY = "0.55"
+INK = "#0072b2"
+POINT = 11
+"""Half the size of a point in pixels, with some room."""
+
+SIDES = [
+    ((9, 0), "left", "center"),
+    ((-9, 0), "right", "center"),
+    ((9, -9), "left", "top"),
+    ((-9, -9), "right", "top"),
+    ((9, 9), "left", "bottom"),
+    ((-9, 9), "right", "bottom"),
+    ((0, 20), "center", "bottom"),
+    ((0, -20), "center", "top"),
+]
+"""Where a name may stand beside its point: offset in points, and what is aligned there."""
 
 
 def plot_board(board: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
@@ -40,7 +56,7 @@ def plot_board(board: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
     order = sorted(strategies[::-1], key=lambda s: s != "E4")
     names = list(wide.sort_values(order, ascending=False).index)
     if ax is None:
-        height = 1.4 + (0.18 + 0.13 * len(strategies)) * len(names)
+        height = 1.4 + (0.18 + 0.09 * len(strategies)) * len(names)
         ax = plt.subplots(figsize=(6.8, height))[1]
     for place, strategy in enumerate(strategies):
         rows = board[board["strategy"] == strategy]
@@ -67,17 +83,20 @@ def plot_board(board: pd.DataFrame, *, ax: plt.Axes | None = None) -> plt.Axes:
 def plot_board_costs(
     board: pd.DataFrame,
     *,
-    colors: Mapping[str, str] | None = None,
+    names: Collection[str] | None = None,
     ax: plt.Axes | None = None,
 ) -> plt.Axes:
     """Draw the score of every technique against its CPU time, with its interval.
+
+    Filled points share rank 1, hollow ones are resolved from the best.
 
     Parameters
     ----------
     board : DataFrame
         Of one contest: technique, rank, score, low, high, seconds; rows without seconds are left
         out.
-    colors : mapping of technique to colour, optional
+    names : collection of str, optional
+        Techniques whose names are written; by default all.
     ax : Axes, optional
 
     Returns
@@ -87,33 +106,53 @@ def plot_board_costs(
     need(board, ["technique", "rank", "score", "low", "high", "seconds"], "plot_board_costs")
     rows = board[board["seconds"].notna()]
     need(rows, ["technique"], "plot_board_costs (rows with seconds)")
+    rows = rows.assign(seconds=np.maximum(rows["seconds"].astype(float), 1e-3))
     ax = axes_or_new(ax)
-    seconds = np.maximum(rows["seconds"].to_numpy(dtype=float), 1e-3)
-    for time, row in zip(seconds, rows.itertuples(), strict=True):
-        color = (colors or {}).get(row.technique, GREY)
-        ax.vlines(time, row.low, row.high, color=color, lw=1.4)
-        face = color if row.rank == 1 else "white"
-        ax.plot(time, row.score, "o", color=color, mfc=face, ms=7, mew=1.5)
+    ax.vlines(rows["seconds"], rows["low"], rows["high"], color=GREY, lw=1.4)
+    for first, label in ((True, "share rank 1"), (False, "resolved from the best")):
+        part = rows[(rows["rank"] == 1) == first]
+        face = INK if first else "white"
+        ax.plot(
+            part["seconds"], part["score"], "o", color=INK, mfc=face, ms=7, mew=1.5, label=label
+        )
     ax.set(xscale="log", xlabel="CPU seconds to fit and predict all folds")
     ax.set_ylabel("program-macro recall")
-    _name_points(ax, seconds, rows)
+    ax.margins(x=0.12, y=0.08)
+    ax.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    _name_points(ax, rows, set(rows["technique"] if names is None else names))
     return ax
 
 
-def _name_points(ax: plt.Axes, seconds: np.ndarray, rows: pd.DataFrame) -> None:
-    """Write names at the right, far enough apart, with a line to the point each belongs to."""
-    low, high = ax.get_ylim()
-    order = np.argsort(rows["score"].to_numpy())
-    step, place = (high - low) * 0.062, -np.inf
-    for k in order:
-        place = max(place + step, rows["score"].iloc[k])
-        ax.annotate(
-            rows["technique"].iloc[k],
-            (seconds[k], rows["score"].iloc[k]),
-            (1.03, place),
-            textcoords=("axes fraction", "data"),
-            va="center",
-            fontsize=10,
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": "0.8", "lw": 0.7, "shrinkB": 4},
+def _name_points(ax: plt.Axes, rows: pd.DataFrame, names: Collection[str]) -> None:
+    """Write each name beside its point, on the first side where nothing else is."""
+    ax.figure.draw_without_rendering()  # the layout decides where points are
+    frame = ax.get_window_extent()
+    low, score, high = (
+        ax.transData.transform(rows[["seconds", c]]) for c in ("low", "score", "high")
+    )
+    taken = [
+        Bbox(ends)
+        for ends in zip(
+            np.minimum(low, score - POINT), np.maximum(high, score + POINT), strict=True
         )
+    ]
+    for row in rows[rows["technique"].isin(names)].sort_values("score").itertuples():
+        for place, side, height in SIDES:
+            text = ax.annotate(
+                row.technique,
+                (row.seconds, row.score),
+                place,
+                textcoords="offset points",
+                ha=side,
+                va=height,
+                fontsize=11,
+            )
+            text.set_in_layout(False)
+            box = text.get_window_extent()
+            inside = frame.x0 < box.x0 and box.x1 < frame.x1 and frame.y0 < box.y0
+            if (place, side, height) == SIDES[-1] or (
+                inside and not any(box.overlaps(other) for other in taken)
+            ):
+                taken.append(box)
+                break
+            text.remove()

@@ -84,8 +84,10 @@ def share_closed(
 
     Parameters
     ----------
-    method, baseline : Series indexed by program
+    method : Series indexed by program
         Scores on the held-out programs.
+    baseline : Series indexed by program
+        The baseline's scores on them.
     seen : Series indexed by program
         The baseline's scores under E1.
     n_resamples, random_state : int
@@ -207,25 +209,20 @@ def compare_methods(
     Returns
     -------
     DataFrame
-        As :func:`closing_table`, with E1 and E2, the method's own scores (missing where it was not
-        predicted), and seconds, of a fit.
+        As :func:`closing_table`, with E1 and E2, the method's own scores on the same runs (missing
+        where it was not predicted), and seconds, of a fit.
     """
-    scores = scores_beside(
-        predictions,
-        seen,
-        runs,
-        pools,
-        baseline=baseline,
-        strategy=strategy,
-        label=label,
-        random_state=random_state,
-    )
+    options: dict[str, Any] = {"strategy": strategy, "label": label}
+    options["random_state"] = random_state
+    scores = scores_beside(predictions, seen, runs, pools, baseline=baseline, **options)
     table = closing_table(
         *scores, baseline=baseline, n_resamples=n_resamples, random_state=random_state
     )
     for name, part in seen.items():
-        own = {t: by_program(rows)["score"].mean() for t, rows in part.groupby("technique")}
-        table[name] = table["technique"].map(own).astype(float)
+        # where the program is known, what a method sees of it does not depend on the pool
+        own = pool_scores(part.assign(track="Z"), runs, pools, **options)
+        mean = own.groupby([*KEY, "technique"])["score"].mean().rename(name).reset_index()
+        table = table.merge(mean, on=[*KEY, "technique"], how="left")
     spent = predictions.drop_duplicates(["technique", "fold"]).groupby("technique")["seconds"]
     return table.assign(seconds=table["technique"].map(spent.mean()))
 
@@ -270,8 +267,10 @@ def closing_table(
     ----------
     scores : DataFrame
         On held-out programs, as :func:`pool_scores` returns it, the baseline's among them.
-    rows, known : DataFrame
-        The baseline's scores under E1 and under E2 on the same runs and pools, likewise.
+    rows : DataFrame
+        The baseline's scores under E1 on the same runs and pools, likewise.
+    known : DataFrame
+        Those under E2.
     baseline : str
     n_resamples, random_state : int
 

@@ -75,10 +75,10 @@ def own_gaps(
         if own is None or first is None:
             continue
         mean, base = own.mean(), first.mean()
-        program = t_interval(own["E2"] - own["E4"])
+        program, usual = (t_interval(s["E2"] - s["E4"]) for s in (own, first))
         row = {"technique": technique, "track": track} | mean[["E1", "E2", "E4"]].to_dict()
         row |= {"gap": mean["E1"] - mean["E4"], "replicates": mean["E1"] - mean["E2"]}
         row |= {"program": program.estimate, "low": program.low, "high": program.high}
         row |= {"better": mean["E2"] - base["E2"]}
-        rows.append(row | {"cheaper": base["E2"] - base["E4"] - program.estimate})
+        rows.append(row | {"cheaper": usual.estimate - program.estimate})
     return pd.DataFrame(rows)

@@ -8,9 +8,11 @@ from board_kit import entry_of, runs_of
 from analysis_lib.errors import InputError
 from analysis_lib.evaluation import evaluation_gap
 from analysis_lib.leaderboard import (
+    BoardFile,
     board_columns,
     board_table,
     leaderboard,
+    leaders,
     probability_scores,
     rank_scores,
     split_names,
@@ -138,3 +140,18 @@ def test_the_shown_board_has_filters_and_sorts_numbers_downwards():
     assert "macro recall" in table.descending and table.filters["split"] == "E4, one"
     with pytest.raises(InputError, match="no row of table 'leaderboard' has 'E7'"):
         board_table(leaderboard(entries, n_resamples=0), chosen={"split": "E7"})
+
+
+def test_leaders_name_those_who_share_their_rank_even_if_names_hold_commas():
+    entries = [entry_of(RUNS, 1, technique=f"pool (20 runs, {mix})") for mix in ("even", "skewed")]
+    row = leaders(leaderboard(entries, n_resamples=0)).iloc[0]
+    assert row["tied"].split("; ") == ["pool (20 runs, skewed)"] and row["first"] == 2
+
+
+def test_the_file_of_the_board_carries_every_column():
+    board = leaderboard([entry_of(RUNS, 1)], n_resamples=0)
+    data, about = BoardFile(board, name="tab-all")._repr_mimebundle_()
+    assert "<tables/tab-all.csv>" in data["text/markdown"]
+    assert about["table"]["csv"].splitlines()[0].split(",") == list(board)
+    with pytest.raises(InputError, match="does not fit"):
+        BoardFile(board, name="Two words")

@@ -142,7 +142,8 @@ def test_transfer_methods_are_entries_by_method_and_pool():
             parts.append(part.assign(**tags))
     found = transfer_entries(pd.concat(parts, ignore_index=True), "typing-4")
     assert [(e.technique, e.track, e.target_runs, e.seconds) for e in found] == [
-        ("plain", "Z", 0, 4), ("pool, 20 skewed", "U", 20, 6), ("shots, 5", "K", 10, 4)
+        ("plain", "Z", 0, 4), ("pool (20 runs, skewed)", "U", 20, 6),
+        ("shots (5 per class)", "K", 10, 4),
     ]  # fmt: skip
     assert found[1].predictions["repeat"].nunique() == 2
     for entry in found:

@@ -107,6 +107,23 @@ def test_closing_table_by_hand(world):
     assert table.loc["best", "E2"] == pytest.approx(half.mean(), abs=0.05)
 
 
+def test_own_scores_are_of_the_runs_that_the_pool_leaves(world):
+    _, runs = world
+    pool = Pool("U", 10, "even")
+    kept = scored_runs(runs, pool)
+    new = pd.concat(
+        [
+            predictions(runs, "base", "Z", False),
+            predictions(runs[kept], "pooled", "U", False, size=10),
+        ]
+    ).assign(fold=0, seconds=1.0)
+    # right exactly where it is scored, whatever the pool was where the program is known
+    known = [predictions(runs, "base", "Z", True), predictions(runs, "pooled", "U", kept)]
+    seen = {s: pd.concat(known) for s in ("E1", "E2")}
+    table = closing.compare_methods(new, seen, runs, [pool], baseline="base", n_resamples=20)
+    assert table.set_index("technique").loc["pooled", ["E1", "E2"]].tolist() == [1, 1]
+
+
 def test_own_gap_is_the_sum_of_replicates_and_program(world):
     _, runs = world
     pool = Pool("U", 10, "even")
