@@ -84,6 +84,7 @@ def build(
     html = _jupyter_book(project, source)
     _prune(html / "_static")
     _mend_roles(html)
+    _mend_defaults(html)
     open_figures(html)
     offer_tables(html, {path.stem for path in source.glob("notebooks/tables/*.csv")})
     (html / ".built").write_text(fingerprint)
@@ -166,6 +167,14 @@ def _mend_roles(html: Path) -> None:
     for page in html.glob("bibliography.html"):
         text = page.read_text(encoding="utf-8")
         page.write_text(text.replace('role="doc-biblioentry"', 'role="listitem"'), "utf-8")
+
+
+def _mend_defaults(html: Path) -> None:
+    """Write defaults of data classes as they are in the source: Sphinx has only their values."""
+    for page in html.glob("api/*.html"):
+        text = page.read_text(encoding="utf-8")
+        text = re.sub(r"&lt;function</span> <span class=\"pre\">(\w+)&gt;", r"\1", text)
+        page.write_text(re.sub(r"PosixPath\([^<]*\)(?=</span>)", "ROOT", text), encoding="utf-8")
 
 
 def _prune(static: Path) -> None:

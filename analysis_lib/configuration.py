@@ -102,7 +102,7 @@ class Configuration:
 
     @property
     def spec(self) -> dict:
-        """Plain content: program, operator, parameters."""
+        """Program, operator and parameters as plain content."""
         return {
             "program": self.program,
             "operator": self.operator,

@@ -33,7 +33,10 @@ DEEPFD_FLAGS = tuple(
         "weight_change_little decrease_acc increase_loss cons_mean_weight cons_std_weight nan_acc"
     ).split()
 )
-"""Names of the 18 checks of DeepFD, in the published order."""
+"""Names of the 18 checks of DeepFD, in the published order.
+
+:meta hide-value:
+"""
 
 DEFAULT_FLAGS = tuple(
     f"default_{name}"
@@ -42,7 +45,10 @@ DEFAULT_FLAGS = tuple(
         "decrease_acc_count increase_loss_count saturated_activation"
     ).split()
 )
-"""Names of the eight checks of DEFault that no other channel holds."""
+"""Names of the eight checks of DEFault that no other channel holds.
+
+:meta hide-value:
+"""
 
 DEFAULT_COLUMNS = {
     "train_loss": "train_loss",
@@ -73,7 +79,10 @@ DEFAULT_COLUMNS = {
     "std_grad": "grad_std",
 }
 """The 26 columns of DEFault that describe the training (no hardware, rate or epoch), in the
-published order, and the channel that holds each."""
+published order, and the channel that holds each.
+
+:meta hide-value:
+"""
 
 RAW_CHANNELS = tuple(
     (
@@ -84,7 +93,10 @@ RAW_CHANNELS = tuple(
         "act_std act_dead_share act_saturated_share"
     ).split()
 )
-"""Channels that the two functions read."""
+"""Channels that the two functions read.
+
+:meta hide-value:
+"""
 
 EPS = 1e-6  # shares are stored as float32: within this of a threshold they are equal to it
 

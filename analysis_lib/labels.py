@@ -27,7 +27,7 @@ FAULT_CLASSES_6 = (*FAULT_CLASSES_4, "Weights", "Regularization")
 """The six model and training groups of DeepCrime."""
 
 UNTYPED_OPERATORS = ("HNE", "RCP", "VRM")
-"""Operators known by the length of the run or a missing channel: never part of fault typing."""
+"""Operators known by the length of the run or a missing channel, never part of fault typing."""
 
 COMPLETE = ("ok", "nonfinite")
 HEALTHY_CATEGORY = "Healthy"
@@ -64,10 +64,18 @@ def label_runs(
         higher_is_better, final_metric.
     epochs : DataFrame
         Columns run_id, epoch, train_loss, valid_loss, train_accuracy, valid_accuracy.
-    alpha, effect, min_pairs : float, float, int
-        Significance level, smallest Cohen's d and smallest number of matched seeds of a kill.
-    explosion_factor, explosion_floor, mismatch_gap : float
-        Thresholds of the other labels.
+    alpha : float, default=0.05
+        Significance level of a kill.
+    effect : float, default=0.5
+        Smallest Cohen's d of a kill.
+    min_pairs : int, default=5
+        Smallest number of matched seeds of a kill.
+    explosion_factor : float, default=1e3
+        See *unstable*.
+    explosion_floor : float, default=1e5
+        See *unstable*.
+    mismatch_gap : float, default=0.1
+        See *mismatch*.
 
     Returns
     -------
@@ -135,9 +143,10 @@ def first_bad_epoch(
     ----------
     epochs : DataFrame
         Columns run_id, epoch, train_loss, valid_loss, train_accuracy, valid_accuracy.
-    explosion_factor, explosion_floor : float
-        Thresholds. Factor 0 leaves the floor alone, an infinite floor only values that are not
-        finite.
+    explosion_factor : float, default=1e3
+        On the train loss at ``init``; 0 leaves the floor alone.
+    explosion_floor : float, default=1e5
+        Of the train loss; if infinite, only values that are not finite count.
 
     Returns
     -------
@@ -175,9 +184,9 @@ def killed_configurations(
 
     The goodness of a run is its final metric, negated where smaller is better; a run that did not
     end well (status other than "ok", or a non-finite metric) counts as just below the worst
-    goodness seen in its program. With the differences d_s = healthy - faulty over the seeds s that
-    both have, a configuration is killed if the one-sided exact sign-flip test of mean(d) has
-    p < ``alpha`` and Cohen's d = mean(d) / sqrt((var_healthy + var_faulty) / 2) is at least
+    goodness seen in its program. With the differences ``d_s = healthy - faulty`` over the seeds s
+    that both have, a configuration is killed if the one-sided exact sign-flip test of ``mean(d)``
+    has ``p < alpha`` and Cohen's ``d = mean(d) / sqrt((var_healthy + var_faulty) / 2)`` is at least
     ``effect``. With five pairs the smallest p is 1/32, reached when all five are worse.
 
     Parameters
@@ -185,8 +194,10 @@ def killed_configurations(
     runs : DataFrame
         Columns program, operator, parameters, configuration, seed, status, higher_is_better,
         final_metric.
-    alpha, effect : float
-        Thresholds.
+    alpha : float, default=0.05
+        Level of the test.
+    effect : float, default=0.5
+        Smallest Cohen's d.
     min_pairs : int, default=5
         With fewer matched seeds a configuration cannot be killed.
 
@@ -254,8 +265,8 @@ def killed_configurations(
 def exact_sign_flip(differences: np.ndarray) -> float:
     """Return the one-sided exact p-value of a sign-flip test that the mean exceeds zero.
 
-    p = share of the 2**n sign patterns whose mean is at least the observed one, which is the share
-    of subsets of the differences whose sum is at most zero. In this form large and small
+    p is the share of the ``2**n`` sign patterns whose mean is at least the observed one, which is
+    the share of subsets of the differences whose sum is at most zero. In this form large and small
     differences do not cancel in floating point.
 
     Parameters

@@ -21,12 +21,14 @@ PUBLISHED = MappingProxyType(
         "exploding at once": 0.96,
     }
 )
-"""Values stated in arXiv:2606.26492.
+"""Values that the study states.
 
-``gap``: balanced accuracy within programs minus with whole programs held out, four classes;
-``permuted``, ``unpermuted``: accuracy with labels permuted within programs and as they are, six
-classes, after ``window`` epochs; ``unstable``: of the ``curvature traces``; ``exploding at once``:
-share of the unstable runs that explode in the first epoch.
+From arXiv:2606.26492. ``gap``: balanced accuracy within programs minus with whole programs held
+out, four classes; ``permuted``, ``unpermuted``: accuracy with labels permuted within programs and
+as they are, six classes, after ``window`` epochs; ``unstable``: of the ``curvature traces``;
+``exploding at once``: share of the unstable runs that explode in the first epoch.
+
+:meta hide-value:
 """
 
 _COLUMNS = ("cluster", "runs", "programs", "unstable", "mismatch", "median_hvp", "median_grad_std")
@@ -44,4 +46,6 @@ TABLE_VII: tuple[Mapping[str, Any], ...] = tuple(
 cluster, runs, programs, share of unstable and of mismatched runs, medians of the mean
 Hessian-vector product and of the spread of gradients. In the third row, what follows the unstable
 share is cut off in our copy; further rows, which the runs left over imply, are not in it at all.
+
+:meta hide-value:
 """

@@ -21,7 +21,7 @@ SETTINGS = {
     "distributed.worker.daemon": False,
     "distributed.scheduler.allowed-failures": 10,
 }
-"""What workers and scheduler need: workers must be allowed to start processes, and a run must
+"""What workers and scheduler need. Workers must be allowed to start processes, and a run must
 outlive more lost workers than Dask's default of 3, because it may share them with a bad neighbour.
 
 In the shell: ``DASK_DISTRIBUTED__WORKER__DAEMON=False`` where workers start,

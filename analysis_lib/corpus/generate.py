@@ -110,8 +110,12 @@ def generate(
         By default threads of this process, which only wait for the processes of the runs.
     workers : int, optional
         Number of threads; by default the usable cores. Not together with ``executor``.
-    cpu_s, wall_s, memory_gib : float, optional
-        Limits of one run in seconds of CPU time, seconds, and GiB.
+    cpu_s : int, default=60
+        Largest CPU time of a run in seconds.
+    wall_s : float, default=600
+        Longest time of a run by the clock, in seconds.
+    memory_gib : float, optional
+        Largest memory of a run in GiB; None sets no limit.
     trainer : str or bytes
         ``"module:function"`` with ``train(run) -> Trace``, or a pickle of such a function.
     retry : sequence of str

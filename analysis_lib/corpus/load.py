@@ -35,7 +35,10 @@ __all__ = [
 ]
 
 DEFAULT = ROOT / "data" / "dynfault-torch"
-"""Folder of the shipped corpus."""
+"""Folder of the shipped corpus.
+
+:meta hide-value:
+"""
 
 MANIFEST = "manifest.json"
 _MOST_ROWS, _MOST_COLUMNS, _MOST_BYTES = 50_000_000, 4096, 8 * 2**30

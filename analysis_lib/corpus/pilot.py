@@ -20,7 +20,10 @@ PILOT_PROGRAMS = (
     "lenet5_mnist",
     "dcn_diamonds",
 )
-"""Cheap programs of several modalities, tasks and optimizers."""
+"""Cheap programs of several modalities, tasks and optimizers.
+
+:meta hide-value:
+"""
 
 
 def pilot(
@@ -43,8 +46,10 @@ def pilot(
     programs : iterable of str
     operators : iterable of str, optional
         Ids; all that a plan draws by default.
-    draws, seeds : int
-        Configurations per operator and program, and seeds of each.
+    draws : int, default=2
+        Configurations per operator and program.
+    seeds : int, default=3
+        Seeds of each.
     workers : int, default=1
         Processes.
     random_state : int

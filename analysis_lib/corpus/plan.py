@@ -36,21 +36,25 @@ def make_plan(
 ) -> list[Run]:
     """Plan a corpus with the same class mix in every program.
 
-    For every program and category, ``configurations`` faulty configurations are drawn (one less
-    of Data and Loop): operators that apply are drawn with chances :attr:`Operator.weight` / (1 +
-    draws so far)^2, at least two where two apply; those of weight 0 never. Parameters are drawn
-    per program. A draw that would train like another of the program, the healthy one
+    For every program and category, ``configurations`` faulty configurations are drawn (one less of
+    Data and Loop): operators that apply are drawn with chances ``weight / (1 + draws so far)^2``,
+    with :attr:`Operator.weight`, at least two where two apply; those of weight 0 never. Parameters
+    are drawn per program. A draw that would train like another of the program, the healthy one
     included, or that has no gradient to follow, is drawn again; see
-    :class:`analysis_lib.faults.gradients.Training`. Every configuration runs with the same seeds
-    as the healthy one (matched pairs). The draw of a program does not depend on which other
-    programs are planned.
+    :class:`analysis_lib.faults.gradients.Training`. Every configuration runs with the same seeds as
+    the healthy one (matched pairs). The draw of a program does not depend on which other programs
+    are planned.
 
     Parameters
     ----------
     programs : list of str, optional
         Default: all registered programs.
-    configurations, healthy, seeds : int
-        Faulty configurations per program and category; healthy ones per program (1 to 3); seeds.
+    configurations : int, default=4
+        Faulty configurations per program and category.
+    healthy : int, default=3
+        Healthy configurations per program, 1 to 3.
+    seeds : int, default=5
+        Seeds of every configuration.
     random_state : int
 
     Returns

@@ -62,7 +62,7 @@ class Summary:
 
     @property
     def line(self) -> str:
-        """Progress in one line: counts, rate, minutes left."""
+        """Counts, rate and minutes left in one line."""
         made = self.recorded.total()
         rate = made / self.seconds if self.seconds > 0 else 0.0
         counts = " ".join(f"{s} {self.recorded[s]}" for s in STATUSES if self.recorded[s])

@@ -27,8 +27,10 @@ def difference(one: pd.DataFrame, two: pd.DataFrame) -> pd.Series:
 
     Parameters
     ----------
-    one, two : DataFrame
-        Channels of one run, one row per snapshot in the same order.
+    one : DataFrame
+        Channels of a run, one row per snapshot.
+    two : DataFrame
+        The same of another, or of the same run made again.
 
     Returns
     -------

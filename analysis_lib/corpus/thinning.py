@@ -20,8 +20,8 @@ EXACT = frozenset(GROUPS["metrics"])
 def rounded(values: np.ndarray, bits: int) -> np.ndarray:
     """Round float32 values to a number of mantissa bits, to nearest.
 
-    The relative error is at most 2**-(bits + 1); rounding twice changes nothing more. Bits that are
-    always zero cost nothing in a compressed column. NaN, infinities and zeros stay.
+    The relative error is at most ``2**-(bits + 1)``; rounding twice changes nothing more. Bits that
+    are always zero cost nothing in a compressed column. NaN, infinities and zeros stay.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ __all__ = ["Hessian", "hvp", "layerwise"]
 class Hessian:
     """The Hessian of a scalar loss at one point: ``hessian @ v`` is Hv.
 
-    The gradient is taken once with a graph behind it; every product differentiates g'v on that
+    The gradient is taken once with a graph behind it; every product differentiates ``g'v`` on that
     graph once more (Pearlmutter, 1994), so a product costs about two gradients and the first
     one three. The graph lives as long as this object.
 
@@ -52,7 +52,7 @@ class Hessian:
 
     Examples
     --------
-    For L(w) = (3 w)^2 the Hessian is 18:
+    For ``L(w) = (3 w)^2`` the Hessian is 18:
 
     >>> model = nn.Linear(1, 1, bias=False)
     >>> with undisturbed(model):
@@ -193,7 +193,7 @@ def hvp(
 
     Examples
     --------
-    For L(w) = (3 w)^2 the Hessian is 18:
+    For ``L(w) = (3 w)^2`` the Hessian is 18:
 
     >>> model = nn.Linear(1, 1, bias=False)
     >>> closure = lambda: model(torch.tensor([[3.0]])).square().sum()
@@ -209,13 +209,15 @@ def hvp(
 def layerwise(
     model: nn.Module, v: Mapping[str, Tensor], product: Mapping[str, Tensor]
 ) -> pd.DataFrame:
-    """Return a product by layer: ||(Hv)_l|| / ||v_l|| and v_l'(Hv)_l / v_l'v_l.
+    """Return a product by layer: ``||(Hv)_l|| / ||v_l||`` and ``v_l'(Hv)_l / v_l'v_l``.
 
     Parameters
     ----------
     model : torch.nn.Module
-    v, product : mapping of str to Tensor
-        The vector and what :func:`hvp` returned for it.
+    v : mapping of str to Tensor
+        The vector.
+    product : mapping of str to Tensor
+        What :func:`hvp` returned for it.
 
     Returns
     -------

@@ -52,7 +52,7 @@ class Layout:
     ----------
     names : list of str
         Names of the trainable parameters, in the order of ``named_parameters``.
-    parameters : list of Parameter
+    parameters : list of torch.nn.Parameter
     sizes : ndarray of shape (n_tensors,)
     layers : dict of str to ndarray
         Layer name to the positions of its tensors.

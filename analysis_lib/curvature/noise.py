@@ -13,7 +13,10 @@ class Noise(NamedTuple):
     """Signal-to-noise ratio of a batch gradient and the simple noise scale in rows."""
 
     snr: float
+    """Near 1 there is noise alone."""
+
     scale: float
+    """Rows of a batch whose noise is as large as its signal."""
 
 
 def gradient_noise(gradients: np.ndarray, rows: int) -> Noise:

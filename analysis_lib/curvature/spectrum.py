@@ -32,29 +32,54 @@ class Trace(NamedTuple):
     """Hutchinson's estimate of a trace and its standard error (NaN for one probe)."""
 
     estimate: float
+    """Mean of ``v'Hv`` over the probes."""
+
     standard_error: float
+    """NaN for one probe."""
 
 
 class Eigenvalue(NamedTuple):
-    """An eigenvalue and how well it is known: ``residual`` is ||Hu - value u|| for unit u."""
+    """An eigenvalue and how well it is known; ``residual`` is ``||Hu - value u||`` for unit u."""
 
     value: float
+    """The eigenvalue."""
+
     residual: float
+    """How far the vector is from an eigenvector."""
+
     products: int
+    """Hessian-vector products that were taken."""
+
     converged: bool
+    """Whether the residual came within the tolerance."""
+
     vector: Tensor
+    """Of shape (n,) and norm 1."""
 
 
 class Spectrum(NamedTuple):
-    """Both ends of a spectrum: Ritz values, residual norms, unit Ritz vectors of shape (n,)."""
+    """Both ends of a spectrum, by Ritz values and unit Ritz vectors of shape (n,)."""
 
     largest: float
+    """Largest Ritz value."""
+
     smallest: float
+    """Smallest Ritz value."""
+
     largest_residual: float
+    """Residual norm of the largest."""
+
     smallest_residual: float
+    """Residual norm of the smallest."""
+
     largest_vector: Tensor
+    """Ritz vector of the largest."""
+
     smallest_vector: Tensor
+    """Ritz vector of the smallest."""
+
     products: int
+    """Hessian-vector products that were taken."""
 
 
 def rademacher(size: int, *, probes: int = 1, seed: int = 0) -> Tensor:
@@ -77,12 +102,14 @@ def rademacher(size: int, *, probes: int = 1, seed: int = 0) -> Tensor:
 
 
 def hutchinson(v: np.ndarray, products: np.ndarray) -> Trace:
-    """Estimate tr H as the mean of v'Hv over probes with independent random signs.
+    """Estimate ``tr H`` as the mean of ``v'Hv`` over probes with independent random signs.
 
     Parameters
     ----------
-    v, products : ndarray of shape (probes, n)
-        Probes and their products Hv.
+    v : ndarray of shape (probes, n)
+        The probes.
+    products : ndarray of shape (probes, n)
+        Their products Hv.
 
     Returns
     -------

@@ -29,7 +29,10 @@ class Critical(NamedTuple):
     """The multiple s of a step at which it first raises the loss; chi = 1 / s."""
 
     multiple: float
+    """The critical s."""
+
     evaluations: int
+    """Losses that were computed."""
 
     @property
     def chi(self) -> float:
@@ -41,10 +44,19 @@ class StepStability(NamedTuple):
     """What :func:`step_stability` measured."""
 
     rho: float
+    """Directional sharpness of the step, see :func:`rho`."""
+
     kappa: float
+    """Sharpness over the threshold of the optimizer; NaN where that is unknown."""
+
     chi: float
+    """Step over critical step; above 1 the step raises the loss."""
+
     progress: float
+    """Relative progress, see :func:`relative_progress`."""
+
     layers: pd.DataFrame
+    """Parts of rho by layer, which add up, and their shares."""
 
 
 def rho(slope: float, curvature: float) -> float:
@@ -55,8 +67,10 @@ def rho(slope: float, curvature: float) -> float:
 
     Parameters
     ----------
-    slope, curvature : float
-        g'D and D'HD.
+    slope : float
+        ``g'D``.
+    curvature : float
+        ``D'HD``.
 
     Returns
     -------
@@ -102,7 +116,8 @@ def critical_multiple(
         L(theta).
     guess : float, default=1
     octaves : int, default=24
-        The search ends 2**-24 and 2**24 from s = 1: multiples beyond are returned as that bound.
+        The search ends ``2**-24`` and ``2**24`` from s = 1: multiples beyond are returned as that
+        bound.
     refinements : int, default=2
         Evaluations spent within the last octave.
 
@@ -116,7 +131,7 @@ def critical_multiple(
 
     Examples
     --------
-    For L = 1 - 2 s + s^2 the loss is back at 1 for s = 2:
+    For ``L = 1 - 2 s + s^2`` the loss is back at 1 for s = 2:
 
     >>> critical_multiple(lambda s: (1 - s) ** 2, 1.0)
     Critical(multiple=2.0, evaluations=4)
@@ -220,7 +235,7 @@ def step_stability(
 
     Examples
     --------
-    Gradient descent on L = 9 w^2 with rate 0.2 overshoots; its limit is 2 / 18:
+    Gradient descent on ``L = 9 w^2`` with rate 0.2 overshoots; its limit is 2 / 18:
 
     >>> model = nn.Linear(1, 1, bias=False)
     >>> closure = lambda: model(torch.tensor([[3.0]])).square().sum()

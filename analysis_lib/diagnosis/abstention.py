@@ -46,8 +46,8 @@ def unlike_p_values(
         Scores of runs of known programs, each computed without its own program.
     programs : array-like of shape (n_runs,)
     unit : {"programs", "rows"}
-        "rows" treats runs as independent, (1 + #{i: S_i >= s}) / (n + 1); it promises too much
-        and is there to be compared with.
+        "rows" treats runs as independent, ``(1 + #{i: S_i >= s}) / (n + 1)``; it promises too
+        much and is there to be compared with.
 
     Returns
     -------

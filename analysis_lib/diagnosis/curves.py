@@ -30,8 +30,9 @@ class Curve:
 
     Parameters
     ----------
-    name, group : str
-        A group is what a tool records together: see :data:`analysis_lib.channels.GROUPS`.
+    name : str
+    group : str
+        What a tool records together, see :data:`analysis_lib.channels.GROUPS`.
     ratio : Ratio
         How it is made of channels.
     title : str
@@ -51,7 +52,7 @@ class Curve:
 
     @property
     def unit(self) -> str:
-        """What its values count: decades, share or ratio."""
+        """What its values count, that is decades, share or ratio."""
         form = self.ratio.form
         if form in ("decades", "root decades", "signed"):
             return "decades"

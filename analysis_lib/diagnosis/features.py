@@ -118,8 +118,12 @@ def summarise_curves(
 
     Parameters
     ----------
-    epoch, values, broken
-        As :func:`curves_of` returns them.
+    epoch : ndarray
+        As :func:`curves_of` returns it.
+    values : ndarray
+        As :func:`curves_of` returns it.
+    broken : ndarray
+        As :func:`curves_of` returns it.
     window : int
         0 is ``init`` alone.
 

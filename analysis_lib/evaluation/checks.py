@@ -16,8 +16,14 @@ def check_splits(
 
     Parameters
     ----------
-    runs, splits, strategy, label
-        As for :func:`analysis_lib.evaluation.splits.make_splits`, and its result.
+    runs : DataFrame
+        As for :func:`analysis_lib.evaluation.splits.make_splits`.
+    splits : DataFrame
+        Its result.
+    strategy : str
+        As it was given.
+    label : str
+        As it was given.
 
     Returns
     -------

@@ -128,12 +128,14 @@ def permutation_scores(
     Parameters
     ----------
     features, runs, technique, strategy, label
-        As for :func:`analysis_lib.evaluation.predict.cross_predict`, which gets ``options`` too.
+        See :func:`analysis_lib.evaluation.predict.cross_predict`.
     repeats : int, default=25
     unit : {"run", "configuration"}
     balanced : bool, default=False
         Draw :func:`balanced_runs` anew before every permutation.
     random_state : int
+    **options
+        Of ``cross_predict``.
 
     Returns
     -------

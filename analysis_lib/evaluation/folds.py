@@ -156,8 +156,10 @@ def save_splits(
     folds : DataFrame
         As :func:`make_folds` makes it.
     path : path
-    runs, label
-        See :func:`check_folds`; the name of the label is written, too.
+    runs : DataFrame
+        See :func:`check_folds`.
+    label : str
+        See :func:`check_folds`; its name is written, too.
     **metadata
         What else a reader should know, such as random_state or the corpus's hash.
 

@@ -34,7 +34,11 @@ class Interval:
 
     Attributes
     ----------
-    estimate, low, high : float
+    estimate : float
+    low : float
+        Lower end of the interval.
+    high : float
+        Upper end of the interval.
     level : float
         Confidence level.
     n : int
@@ -57,7 +61,7 @@ class Interval:
 def t_interval(values: ArrayLike, *, level: float = 0.95, overlap: float = 0.0) -> Interval:
     """Return the mean over programs with Student's interval.
 
-    mean +- t(1 - alpha / 2, n - 1) * s * sqrt(1 / n + overlap).
+    ``mean +- t(1 - alpha / 2, n - 1) * s * sqrt(1 / n + overlap)``.
 
     Parameters
     ----------
@@ -163,8 +167,8 @@ def bootstrap_programs(
     """Return a statistic of n programs with a percentile interval over resampled programs.
 
     Programs are drawn with replacement. The interval is the expanded percentile one: its tails are
-    Phi(sqrt(n / (n - 1)) t(alpha / 2, n - 1)) instead of alpha / 2, since plain percentiles are
-    too narrow for few programs n. Resamples on which the statistic is undefined, such as those
+    ``Phi(sqrt(n / (n - 1)) t(alpha / 2, n - 1))`` instead of ``alpha / 2``, since plain percentiles
+    are too narrow for few programs n. Resamples on which the statistic is undefined, such as those
     without a positive run, are left out.
 
     Parameters

@@ -26,8 +26,10 @@ def mmd_squared(x: np.ndarray, y: np.ndarray, *, bandwidth: float) -> float:
 
     Parameters
     ----------
-    x, y : array-like of shape (n, d) and (m, d)
-        Two runs each at least.
+    x : array-like of shape (n, d)
+        Two runs at least.
+    y : array-like of shape (m, d)
+        Two runs at least.
     bandwidth : float
 
     Raises

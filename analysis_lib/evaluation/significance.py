@@ -27,8 +27,8 @@ def sign_flip_test(
     """Return the p-value that paired per-program differences have mean 0.
 
     Under the null hypothesis that a difference is as likely as its negative, the mean is compared
-    with its value under all 2**n patterns of signs (n up to 16), or under ``n_resamples`` random
-    ones and the observed one.
+    with its value under all ``2**n`` patterns of signs (n up to 16), or under ``n_resamples``
+    random ones and the observed one.
 
     Parameters
     ----------
@@ -73,9 +73,10 @@ def max_t_test(
 ) -> pd.DataFrame:
     """Test many columns of per-program differences at once (Westfall and Young's max-T).
 
-    t = mean / (s / sqrt(n)) per column. The signs of whole programs are flipped, the same in all
-    columns, and every ``|t|`` is compared with the largest ``|t|`` of each flipped table. The
-    simultaneous interval is mean +- c s / sqrt(n), c the quantile of these largest at ``level``.
+    ``t = mean / (s / sqrt(n))`` per column. The signs of whole programs are flipped, the same in
+    all columns, and every ``|t|`` is compared with the largest ``|t|`` of each flipped table. The
+    simultaneous interval is ``mean +- c s / sqrt(n)``, c the quantile of these largest at
+    ``level``.
 
     Parameters
     ----------
@@ -129,7 +130,7 @@ def smallest_resolvable_gap(sd: float, n: int, *, power: float = 0.8, alpha: flo
     """Return the smallest mean difference that a two-sided paired t test finds with given power.
 
     Solves ``P(|T| > t(1 - alpha / 2, n - 1)) = power`` for the mean, T noncentral t with
-    noncentrality mean / (sd / sqrt(n)).
+    noncentrality ``mean / (sd / sqrt(n))``.
 
     Parameters
     ----------
@@ -137,7 +138,9 @@ def smallest_resolvable_gap(sd: float, n: int, *, power: float = 0.8, alpha: flo
         Standard deviation of the per-program differences.
     n : int
         Number of programs.
-    power, alpha : float
+    power : float, default=0.8
+    alpha : float, default=0.05
+        Level of the test.
 
     Raises
     ------

@@ -36,10 +36,19 @@ def simulate_world(
     Parameters
     ----------
     world : {"none", "transferable", "specific", "mixed"}
-    programs, classes, configurations, seeds, features : int
-        Numbers; configurations per program and class, seeds per configuration.
-    signal, identity, replicate : float
-        Standard deviations of the class, program and configuration parts.
+    programs : int
+    classes : int
+    configurations : int
+        Of every program and class.
+    seeds : int
+        Of every configuration.
+    features : int
+    signal : float
+        Standard deviation of the part of the class.
+    identity : float
+        Standard deviation of the part of the program.
+    replicate : float
+        Standard deviation of the part of the configuration.
     skew : float or None
         Parameter of a symmetric Dirichlet distribution from which the class mix of every program
         is drawn (small is very uneven); None for equal mixes.

@@ -74,8 +74,8 @@ def statistics(values: np.ndarray) -> dict[str, np.ndarray]:
     """Return the eight statistics along axis 1, skipping missing values.
 
     Definitions are those of pandas: one degree of freedom is subtracted in var, std and
-    sem = std / sqrt(n); skew is the adjusted Fisher-Pearson coefficient. Where there are too few
-    values (none; fewer than 2 for var, std, sem; fewer than 3, or constant ones, for skew) the
+    ``sem = std / sqrt(n)``; skew is the adjusted Fisher-Pearson coefficient. Where there are too
+    few values (none; fewer than 2 for var, std, sem; fewer than 3, or constant ones, for skew) the
     result is missing.
 
     Parameters

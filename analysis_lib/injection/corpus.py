@@ -66,8 +66,10 @@ def own_corpus(
         Logged epochs of every run; techniques learned on the shipped corpus expect 12.
     n_jobs : int, default=1
         Runs at a time.
-    seconds_per_run, memory_gib : float, optional
-        Limits of a run, in CPU seconds and GiB; it gets five times as long by the clock.
+    seconds_per_run : float, default=120
+        Largest CPU time of a run in seconds; it gets five times as long by the clock.
+    memory_gib : float, optional
+        Largest memory of a run in GiB; None sets no limit.
     random_state : int
         Seed of the draws.
     progress : bool, default=False

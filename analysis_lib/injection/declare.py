@@ -69,9 +69,11 @@ def own_program(
     ----------
     make_model : callable
         Returns a new module: a class or a function. Its output is one tensor.
-    train, valid : tuple, dict, Dataset or DataLoader
+    train : tuple, dict, Dataset or DataLoader
         Inputs and, last, the target, one row per example. A loader also gives the batch size and
         whether rows are shuffled; rows are read once. Real arrays get the module's type.
+    valid : tuple, dict, Dataset or DataLoader
+        The same of the validation rows.
     loss : callable
         ``loss(output, target)``, a scalar: an instance such as ``nn.CrossEntropyLoss()``, or a
         function.

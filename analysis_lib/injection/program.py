@@ -132,7 +132,7 @@ class OwnProgram(Program):
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """What the user gave: functions, classes and instances."""
+        """What the user gave, that is functions, classes and instances."""
         forward = getattr(self.build.wrap, "forward", None)
         given = (self.build.make_model, forward, self.loss_function)
         return (*given, self.optimizer_of, self.metric_function, self.loop)

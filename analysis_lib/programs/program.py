@@ -42,8 +42,10 @@ class Data:
 
     Parameters
     ----------
-    train, valid : tuple of numpy.ndarray
+    train : tuple of numpy.ndarray
         Inputs (one or more arrays) and, last, the target; equal first dimensions.
+    valid : tuple of numpy.ndarray
+        The same of the validation rows.
     extra : mapping
         Whatever the model needs besides: sizes, vocabulary, a graph.
     """
@@ -77,8 +79,12 @@ class Setup:
         ``gain`` multiplies the initial weights of a slot, ``initial_bias`` sets its biases.
     penalties : mapping of slot name to {"l1", "l2", "l1_l2"}
         Keras-like weight penalties of 0.01, added to the loss.
-    zero_grad, shuffle, train_mode : bool
-        Whether the loop clears gradients, shuffles each epoch, and trains in training mode.
+    zero_grad : bool
+        Whether the loop clears gradients before every step.
+    shuffle : bool
+        Whether rows are shuffled in each epoch.
+    train_mode : bool
+        Whether the model trains in training mode.
     output_twice : bool
         The output activation is applied once more before a loss that expects raw outputs.
     decay_per_batch : float

@@ -90,7 +90,10 @@ def pooled_auc(
         program, label, the score, and repeat where there are several.
     minus : DataFrame, optional
         Other predictions of the same runs, whose AUC is subtracted in every resample.
-    positive, score : str
+    positive : str
+        The label whose runs should rank first.
+    score : str
+        Column to rank by.
     level : float, default=0.95
     n_resamples, random_state : int
 

@@ -33,8 +33,10 @@ def mean_gap(
     ----------
     predictions : DataFrame
         technique, strategy, program, label, predicted; repeat, if any.
-    first, second : str
-        Strategies, as in first - second.
+    first : str
+        Strategy whose score comes first.
+    second : str
+        Strategy whose score is subtracted.
     n_resamples, random_state : int
         Of the bootstrap over programs, the same programs for all techniques.
 
@@ -83,10 +85,14 @@ def change_of_gap(
 
     Parameters
     ----------
-    predictions, against : DataFrame
-        strategy, program, label, predicted; of one technique. The runs may differ.
-    first, second : str
-        Strategies, as in first - second.
+    predictions : DataFrame
+        strategy, program, label, predicted; of one technique.
+    against : DataFrame
+        The same of other runs, whose gap is subtracted.
+    first : str
+        Strategy whose score comes first.
+    second : str
+        Strategy whose score is subtracted.
     n_resamples, random_state : int
         Of the bootstrap over programs, the same programs on both sides; those of either take part.
 
@@ -181,8 +187,10 @@ def share_left(
 
     Parameters
     ----------
-    plain, permuted : DataFrame
-        program, label, predicted (and repeat), of the same programs and classes.
+    plain : DataFrame
+        program, label, predicted (and repeat).
+    permuted : DataFrame
+        The same with permuted labels, of the same programs and classes.
     n_resamples, random_state : int
         Of the bootstrap over programs.
 

@@ -53,8 +53,10 @@ def claim_estimates(
         Windows of the claim on every window.
     repeats : int
         Draws of the folds of E1 and E2.
-    program_groups, detection_groups : int
-        Groups of programs held out: where windows are compared, and for detectors of instability.
+    program_groups : int, default=5
+        Groups of programs held out where windows are compared.
+    detection_groups : int, default=10
+        Groups of programs held out for detectors of instability.
     permutations : int
         Permutations of labels that are averaged.
     trees : int

@@ -184,8 +184,10 @@ def interval_table(
         program, label, predicted and the columns of ``by``.
     by : sequence of str
     min_runs : int, default=5
-    n_resamples, random_state : int
+    n_resamples : int, default=1000
         Of the bootstrap; 0 leaves it out.
+    random_state : int
+        Of the bootstrap.
 
     Returns
     -------
@@ -265,8 +267,10 @@ def paired_difference(
 
     Parameters
     ----------
-    first, second : DataFrame
+    first : DataFrame
         program, label, predicted.
+    second : DataFrame
+        The same; its score is subtracted.
 
     Returns
     -------

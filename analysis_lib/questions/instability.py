@@ -175,11 +175,12 @@ def quintile_contrast(
 ) -> pd.DataFrame:
     """Compare the upper fifth of every program's runs with its lower fifth.
 
+    Programs without unstable finite runs say nothing and are left out.
+
     Parameters
     ----------
     epochs, runs, channels, epoch
-        See :func:`rate_by_quintile`. Programs without unstable finite runs say nothing and are
-        left out.
+        See :func:`rate_by_quintile`.
 
     Returns
     -------

@@ -52,14 +52,18 @@ def detect_instability(
     runs : DataFrame
         The runs that take part, healthy ones and survivors included: run_id, program,
         configuration, unstable, first_bad_epoch.
-    settings, features, estimators : iterable of str
-        Of :data:`~analysis_lib.questions.instability_features.SETTINGS`,
-        :data:`~analysis_lib.questions.instability_features.DETECTION_SETS`, :data:`ESTIMATORS`.
+    settings : iterable of str
+        Of :data:`~analysis_lib.questions.instability_features.SETTINGS`.
+    features : iterable of str
+        Of :data:`~analysis_lib.questions.instability_features.DETECTION_SETS`.
+    estimators : iterable of str
+        Of :data:`ESTIMATORS`.
     strategies : iterable of str
         Such as "E1" (rows) and "E4" (programs).
-    n_splits, n_groups : int
-        Folds of rows or configurations, and groups of programs (0: each program by itself); see
-        :func:`analysis_lib.evaluation.make_splits`.
+    n_splits : int, default=5
+        Folds of rows or configurations, see :func:`analysis_lib.evaluation.make_splits`.
+    n_groups : int, default=10
+        Groups of programs; 0 is each program by itself.
     random_state : int, default=0
     n_jobs : int, default=1
         Worker processes; results do not depend on them.

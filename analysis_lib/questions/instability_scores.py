@@ -102,8 +102,11 @@ def detection_scores(
         As ``detect_instability`` or :func:`channel_predictions` returns it.
     min_runs : int, default=2
         Programs with fewer unstable or stable runs have no AUC of their own.
-    level, n_resamples, random_state : float, int, int
+    level : float, default=0.95
         Of the intervals.
+    n_resamples : int, default=2000
+        Of the bootstrap over programs.
+    random_state : int
 
     Returns
     -------
@@ -157,7 +160,11 @@ def detection_differences(
     pairs : iterable of (mapping, mapping)
         First and second detector, by setting, features, estimator and strategy; the second may
         name only what differs. An empty second one stands for guessing, whose AUC is 1/2.
-    min_runs, level, random_state : int, float, int
+    min_runs : int, default=2
+        As for :func:`detection_scores`.
+    level : float, default=0.95
+        Of the intervals.
+    random_state : int
 
     Returns
     -------

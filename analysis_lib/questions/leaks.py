@@ -194,8 +194,10 @@ def paired_change(predictions: pd.DataFrame, *, of: str, against: str) -> pd.Dat
     ----------
     predictions : DataFrame
         As :func:`audit_predictions` returns it.
-    of, against : str
-        Names of techniques.
+    of : str
+        Name of the one technique.
+    against : str
+        Name of the other.
 
     Returns
     -------

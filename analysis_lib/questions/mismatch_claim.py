@@ -114,8 +114,10 @@ def seen_minus_unseen(
     scores : DataFrame
         As :func:`program_scores` returns it.
     window : int
-    seen, unseen : str
-        Strategies.
+    seen : str, default="E2"
+        Strategy under which programs are seen in training.
+    unseen : str, default="E4"
+        Strategy under which they are not.
     random_state : int
 
     Returns
@@ -208,8 +210,10 @@ def only_on_seen(
         As :func:`program_scores` returns it.
     base, technique, window
         See :func:`added_value`.
-    seen, unseen : str
-        Strategies.
+    seen : str, default="E2"
+        Strategy under which programs are seen in training.
+    unseen : str, default="E4"
+        Strategy under which they are not.
     margin : float, default=0.05
         Gain in AUC that would be worth having.
 

@@ -154,8 +154,10 @@ def permutation_table(
     technique : str, Technique or estimator, optional
         By default :func:`control_forest`.
     kinds : iterable of (unit, strategy)
-    repeats, other_repeats : int
-        Permutations of the first kind, and of every other one.
+    repeats : int, default=25
+        Permutations of the first kind.
+    other_repeats : int, default=5
+        Permutations of every other kind.
     random_state, n_jobs : int
 
     Returns

@@ -161,11 +161,15 @@ def bootstrap_ranking(
 
     Parameters
     ----------
-    predictions, minus : DataFrame
-        As for :func:`auc_by_program`; ``minus`` of the same programs.
+    predictions : DataFrame
+        As for :func:`auc_by_program`.
+    minus : DataFrame, optional
+        Others, of the same programs, whose measure is subtracted.
     metric : {"auc", "average_precision"}
-    level, n_resamples, random_state : float, int, int
-        See :func:`analysis_lib.evaluation.bootstrap_programs`.
+    level : float, default=0.95
+        Of the interval, see :func:`analysis_lib.evaluation.bootstrap_programs`.
+    n_resamples : int, default=2000
+    random_state : int
 
     Returns
     -------
@@ -212,8 +216,10 @@ def flag_scores(
     ----------
     predictions : DataFrame
         program, positive (bool), flagged (bool).
-    level, n_resamples, random_state : float, int, int
-        See :func:`analysis_lib.evaluation.bootstrap_programs`.
+    level : float, default=0.95
+        Of the interval, see :func:`analysis_lib.evaluation.bootstrap_programs`.
+    n_resamples : int, default=2000
+    random_state : int
 
     Returns
     -------

@@ -26,8 +26,10 @@ def difference_of_shares(
     programs : array-like of shape (n_runs,)
         The programs are resampled; those without a run in a group count as programs all the same,
         unless there is no second group.
-    first, second : array-like of bool of shape (n_runs,)
-        Groups of runs; they may overlap. Without a second one, nothing is subtracted.
+    first : array-like of bool of shape (n_runs,)
+        A group of runs.
+    second : array-like of bool of shape (n_runs,), optional
+        Another, which may overlap the first. Without it, nothing is subtracted.
     n_resamples, random_state : int
 
     Returns

@@ -36,10 +36,20 @@ class AutoTrainer(RuleBasedDetector):
     ----------
     theta : float, default=0.6
         Satisfactory accuracy (as in the authors' reproduction script; the tool's default is 0.7).
-    vanish_ratio, vanish_norm, explode_ratio : float
-        beta 1, 2 and 3.
-    zero_share, swing, swing_share, gain : float
-        gamma, zeta, eta and delta.
+    vanish_ratio : float, default=1e-3
+        beta 1: first over last gradient norm below which gradients vanish.
+    vanish_norm : float, default=1e-4
+        beta 2: the first gradient norm below which they do.
+    explode_ratio : float, default=70
+        beta 3: first over last gradient norm above which gradients explode.
+    zero_share : float, default=0.7
+        gamma: share of zeros in the gradient from which on rectifiers are dying.
+    swing : float, default=0.03
+        zeta: change of accuracy that counts as a swing.
+    swing_share : float, default=0.2
+        eta: share of epochs with swings from which on the loss oscillates.
+    gain : float, default=0.01
+        delta: gain in accuracy that some epoch must reach, or convergence is slow.
     loss_limit : float, default=1e5
     total_epochs : int, default=12
         Planned epochs.

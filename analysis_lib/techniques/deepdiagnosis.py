@@ -37,11 +37,24 @@ class DeepDiagnosis(RuleBasedDetector):
 
     Parameters
     ----------
-    dead, saturated : float, default=0.7, 0.5
+    dead : float, default=0.7
+        Share of a rectifier's outputs at or below 0 from which on it is dead.
+    saturated : float, default=0.5
+        Share of an activation's inputs beyond +-5 above which it is saturated.
     vanishing : float, default=1e-7
-    block, accuracy_block : int, default=5, 20
-    least_variance, most_variance : float, default=1e-5, 10
-    least_update, most_update : float, default=1e-5, 1e-1
+        Mean gradient magnitude below which the gradient vanishes.
+    block : int, default=5
+        Epochs over which a quantity must not stay equal.
+    accuracy_block : int, default=20
+        The same for train accuracy.
+    least_variance : float, default=1e-5
+        Least variance of good weights.
+    most_variance : float, default=10
+        Largest variance of good weights.
+    least_update : float, default=1e-5
+        Least update over the weights at a good learning rate.
+    most_update : float, default=1e-1
+        Largest update over the weights at a good learning rate.
 
     Notes
     -----

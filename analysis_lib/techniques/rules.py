@@ -76,7 +76,10 @@ class RuleBasedDetector(ClassifierMixin, BaseEstimator):
     """
 
     channels: ClassVar[tuple[str, ...]] = ()
-    """Channels read, in the order of the feature set."""
+    """Channels read, in the order of the feature set.
+
+    :meta hide-value:
+    """
 
     categories: ClassVar[frozenset[str]] = frozenset()
     """Categories that the detector can name."""

@@ -28,8 +28,14 @@ class Umlaut(RuleBasedDetector):
     rate : bool, default=False
         Read the learning rate, too. It is a ``meta_`` column, so this is for the leak audit
         alone: see :func:`analysis_lib.techniques.audit.audit_techniques`.
-    highest_rate, lowest_rate : float
-    accuracy, lead : float, default=0.95, 0.05
+    highest_rate : float, default=0.01
+        Learning rates above it are too high.
+    lowest_rate : float, default=1e-7
+        Learning rates below it are too low.
+    accuracy : float, default=0.95
+        Validation accuracy above which it is suspicious.
+    lead : float, default=0.05
+        How much validation accuracy may exceed train accuracy.
     patience : int, default=3
         Epochs before accuracy is judged.
 

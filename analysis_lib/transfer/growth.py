@@ -43,7 +43,12 @@ def growth_scores(
     sizes : sequence of int
         Numbers of training programs; those beyond what is left of every group become that number,
         of which there is one draw only.
-    draws, n_groups, random_state, n_jobs : int
+    draws : int, default=3
+        Draws of the training programs.
+    n_groups : int, default=5
+        Groups to which the programs are dealt.
+    random_state : int
+    n_jobs : int
 
     Returns
     -------
@@ -100,9 +105,9 @@ def _score(
 
 
 def fit_growth(sizes: Sequence[float], scores: Sequence[float]) -> np.ndarray:
-    """Fit score = a - b n^(-c) by least squares.
+    """Fit ``score = a - b n^(-c)`` by least squares.
 
-    With a <= 1, b >= 0, and c from 0.05 to 2 in steps of 0.005.
+    With ``a <= 1``, ``b >= 0``, and c from 0.05 to 2 in steps of 0.005.
 
     Parameters
     ----------

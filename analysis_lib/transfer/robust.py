@@ -43,8 +43,10 @@ class GroupRobustLogistic(ProgramClassifier):
 
     Attributes
     ----------
-    penalty_, step_ : float
-        The pair that was taken.
+    penalty_ : float
+        The penalty that was taken.
+    step_ : float
+        The step that was taken with it.
     inner_ : DataFrame
         penalty, step, score; empty if there was nothing to choose.
     shares_ : ndarray of shape (n_programs,)

@@ -19,6 +19,10 @@ from analysis_lib.notebooks import Project
 
 LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src"}
 LEFTOVERS = re.compile(r"np\.float64|Warning|Traceback|\{glue|<Axes|<Figure|papermill-error")
+OF_THE_MACHINE = re.compile(
+    rf"{re.escape(str(ROOT))}|\w+Path\(['\"]/|<(?:built-in )?function| at 0x[0-9a-f]"
+    r"|Alias for field number"
+)
 BUILT = ("genindex.html", "py-modindex.html", "search.html")
 
 
@@ -166,6 +170,45 @@ def test_no_leftovers_in_the_text(articles):
         for match in LEFTOVERS.finditer(article.get_text())
     ]
     assert not found
+
+
+def test_pages_of_the_library_hold_what_the_source_says(articles):
+    """Neither paths nor values of the machine that built them, nor texts that Python makes up."""
+    library = {path: a for path, a in articles.items() if path.parent.name == "api"}
+    found = [
+        (path.name, match[0])
+        for path, article in library.items()
+        for match in OF_THE_MACHINE.finditer(article.get_text())
+    ]
+    assert library and not found
+
+
+def test_descriptions_in_the_library_are_not_taken_for_types(articles):
+    """Napoleon cuts the first line of an attribute's docstring at a colon."""
+    cut = [
+        (path.name, label.find_next("dd").get_text())
+        for path, article in articles.items()
+        for label in article.select("dl.field-list > dt")
+        if label.get_text().startswith("Type")
+    ]
+    assert not cut
+
+
+def test_long_values_are_not_printed(articles):
+    long = [
+        (path.name, entry.get_text()[:60])
+        for path, article in articles.items()
+        for entry in article.select("dl.py.data > dt, dl.py.attribute > dt")
+        if len(entry.get_text()) > 200
+    ]
+    assert not long
+
+
+def test_parts_of_a_page_of_the_library_have_headings():
+    for page in (ROOT / "book" / "api").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        modules = text.count("automodule::")
+        assert text.count("\n## ") == (modules if modules > 1 else 0), page.name
 
 
 def test_no_unresolved_markup_in_the_text(articles):
