@@ -64,6 +64,19 @@ def test_estimates_are_drawn_as_distances_from_no_effect():
         assert left < low and right > high and right - left < 1.2 * (high - low)
 
 
+def test_the_gap_has_its_axis_and_every_pointer_a_line_in_the_legend():
+    hardly = Claim("h", "mismatch", "hardly", "w", "q", "negligible", margin=0.1)
+    axes = plots.plot_claims(judge(OURS | {"h": (0.02, -0.01, 0.05)}, (*CLAIMS, hardly)))
+    labels = {ax.get_title(loc="left"): ax.get_xlabel() for ax in axes}
+    assert labels["gap"] == "gap, in balanced accuracy or recall"
+    assert labels["mismatch"] == "distance from no effect, in score or area"
+    (legend,) = axes[0].figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert {"where the claim points", "claimed: hardly any effect"} <= set(names)
+    bold = [label.get_fontweight() for label in axes[0].get_yticklabels()]
+    assert bold == ["bold", "normal", "normal"]
+
+
 def test_a_verdict_has_one_colour_and_one_marker():
     assert list(plots.VERDICT_COLORS) == list(plots.VERDICT_MARKERS) == list(VERDICTS)
     assert len(set(plots.VERDICT_COLORS.values())) == len(set(plots.VERDICT_MARKERS.values())) == 4

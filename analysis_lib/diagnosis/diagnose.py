@@ -209,8 +209,8 @@ def _rates(risk: Instability, model: DiagnosisModel) -> tuple[str, ...]:
     if level not in known:
         return ()
     return (
-        f"Of the corpus' runs whose risk before training was {level}, "
-        f"{100 * known[level]['unstable']:.1f} % became unstable.",
+        f"Before training the risk was {level}; {100 * known[level]['unstable']:.1f} % of the "
+        "corpus' runs that began so became unstable.",
     )
 
 

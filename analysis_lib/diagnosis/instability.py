@@ -51,7 +51,9 @@ class Instability:
     def __str__(self):
         row = self.table[self.table["epoch"] == self.epoch]
         numbers = ", ".join(
-            f"{c} {row[c].iloc[0]:.3g}" for c in ("chi", "rho") if len(row) and row[c].notna().any()
+            f"{c} {_number(row[c].iloc[0])}"
+            for c in ("chi", "rho")
+            if len(row) and row[c].notna().any()
         )
         at = "before training" if self.epoch == -1 else f"at epoch {self.epoch}"
         text = {
@@ -66,6 +68,10 @@ class Instability:
         if self.layer is not None and self.level not in ("unknown", "low"):
             text += f"; most of it from layer {self.layer} ({self.share:.0%})"
         return text
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
 
 
 def _levels(chi: np.ndarray, rho: np.ndarray) -> np.ndarray:

@@ -141,7 +141,7 @@ class Diagnosis:
         if full:  # there is room to say what the words mean
             units = [CURVES[name].unit for name in evidence["curve"]]
             evidence = evidence.assign(unit=units)
-            columns[1:1] = ["meaning", "unit"]
+            columns += ["unit", "meaning"]
             nearest.insert(3, "title", [_title(name) for name in nearest["operator"]])
         found: list = [("Causes", self.causes.head(5))] if len(self.causes) else []
         risk = self.instability
@@ -179,21 +179,17 @@ class Diagnosis:
         return "; ".join(parts) + "."
 
     def _repr_html_(self) -> str:
+        from analysis_lib.harness.html import STYLE as OF_TABLES
+        from analysis_lib.harness.html import titled
+
         parts = [f"<p><b>{escape(self.verdict)}</b></p>", f"<p>{escape(self._about())}</p>"]
         for title, content in self._sections(full=True):
-            parts.append(f"<p><strong>{escape(title)}</strong></p>")
             if isinstance(content, pd.DataFrame):
-                table = content.rename(columns=lambda name: str(name).replace("_", " "))
-                with pd.option_context("display.max_colwidth", None):
-                    inside = table.to_html(index=False, float_format=_number, border=0)
-                # focusable, so that the keyboard can scroll it
-                parts.append(
-                    f'<div role="region" tabindex="0" aria-label="{escape(title)}" '
-                    f'style="overflow-x:auto">{inside}</div>'
-                )
+                parts.append(titled(title, content))
             else:
-                parts.append(f"<p>{escape(content)}</p>")
-        return "\n".join(parts)
+                parts.append(f"<p><strong>{escape(title)}</strong></p><p>{escape(content)}</p>")
+        inside = "\n".join(parts)
+        return f'<div class="gap-report"><style>{OF_TABLES}</style>{inside}</div>'
 
     def plot(self, *, count: int = SHOWN) -> "Figure":
         """Return a figure of the most unusual curves over the ranges of healthy runs.
@@ -274,7 +270,7 @@ def _title(operator: str) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.3g}"
+    return f"{value:z.3f}"
 
 
 def _short(names: str, most: int = 3) -> str:

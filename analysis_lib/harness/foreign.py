@@ -1,4 +1,4 @@
-"""A table of runs that is none of ours: a perceptron in NumPy, with faults, on bundled data.
+"""A table of runs from outside the corpus: a perceptron in NumPy, with faults, on bundled data.
 
 Neither programs, faults, channels nor the training loop are those of the corpus, so it stands for
 anybody's log files: loss, accuracy and weights per epoch, put together in a few columns.
@@ -95,8 +95,10 @@ def foreign_traces(
     ----------
     programs : int, default=12
         The first of :data:`TASKS`.
-    configurations, seeds : int
-        Sizes of each fault per program, and runs of each.
+    configurations : int, default=3
+        Sizes of each fault per program.
+    seeds : int, default=3
+        Runs of each.
     epochs : int, default=10
     random_state : int
 

@@ -5,6 +5,7 @@ notebook, a book and a page of its own.
 """
 
 import math
+import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,10 @@ from analysis_lib.harness.summary import LEGEND
 if TYPE_CHECKING:
     from analysis_lib.harness.report import GapReport
 
-__all__ = ["figure", "page", "section"]
+__all__ = ["STYLE", "figure", "page", "section", "titled"]
 
 SHOWN_PROGRAMS = 60
+MINUS = re.compile(r"(?<=[\s\[(])-(?=[\d ])")
 # those of plots.style, which would load the whole of seaborn
 COLORS = {
     "E1": "#e69f00",
@@ -50,12 +52,17 @@ STYLE = """
 .gap-report caption { text-align: left; font-weight: 700; padding: .3rem 0; caption-side: top;
   color: inherit; }
 """
+"""Style of tables inside an element of the class ``gap-report``."""
 
 
 def section(report: "GapReport") -> str:
     """Return the report as a fragment that fits into any page."""
-    lines = "".join(f"<li>{escape(line)}</li>" for line in report.summary)
-    programs = report.by_program.reset_index()
+    lines = "".join(f"<li>{escape(MINUS.sub('−', line))}</li>" for line in report.summary)
+    splits = [name for name in report.scores.index if name in report.by_program]
+    others = [name for name in report.by_program if name not in splits]
+    first = [name for name in ("runs", "classes") if name in others]
+    order = [*first, *splits, *(name for name in others if name not in first)]
+    programs = report.by_program[order].reset_index()
     more = ""
     if len(programs) > SHOWN_PROGRAMS:
         worst = programs["E4"].sort_values(kind="stable", na_position="last").index
@@ -64,13 +71,13 @@ def section(report: "GapReport") -> str:
     parts = [
         f"<p><strong>{escape(report.title)}</strong></p><ul>{lines}</ul>",
         figure(report),
-        _titled("Scores", report.scores.reset_index()),
-        _titled("Parts of the gap", report.decomposition.reset_index()),
-        _titled("Controls", report.controls.reset_index()),
-        _titled("Checks", report.checks) if len(report.checks) else "",
-        _titled(f"By program{more}", programs),
-        _titled("Parameters", _parameters(report.parameters)),
-        _titled("How to read it", pd.DataFrame({"word": list(LEGEND), "meaning": LEGEND.values()})),
+        titled("Scores", report.scores.reset_index()),
+        titled("Parts of the gap", _worded(report.decomposition.reset_index())),
+        titled("Controls", report.controls.reset_index()),
+        titled("Checks", report.checks) if len(report.checks) else "",
+        titled(f"By program{more}", programs),
+        titled("Parameters", _parameters(report.parameters)),
+        titled("How to read it", pd.DataFrame({"word": list(LEGEND), "meaning": LEGEND.values()})),
     ]
     return f'<div class="gap-report"><style>{STYLE}</style>{"".join(parts)}</div>'
 
@@ -135,7 +142,14 @@ def figure(report: "GapReport") -> str:
     )
 
 
-def _titled(title: str, frame: pd.DataFrame) -> str:
+def titled(title: str, frame: pd.DataFrame) -> str:
+    """Return a table with its title as HTML: floats with three decimals, numbers to the right.
+
+    Examples
+    --------
+    >>> '<td class="number">−0.500</td>' in titled("Scores", pd.DataFrame({"x": [-0.5]}))
+    True
+    """
     numeric = {name: pd.api.types.is_numeric_dtype(frame[name].dtype) for name in frame}
 
     def row(cells, tag):
@@ -148,7 +162,7 @@ def _titled(title: str, frame: pd.DataFrame) -> str:
         return f"<tr>{inside}</tr>"
 
     names = row((str(name).replace("_", " ") for name in frame), "th")
-    columns = [[_text(value) for value in frame[name]] for name in frame]
+    columns = [_texts(frame[name]) for name in frame]
     body = "".join(row(cells, "td") for cells in zip(*columns, strict=True))
     inside = f"<caption>{escape(title)}</caption><thead>{names}</thead><tbody>{body}</tbody>"
     # focusable, so that the keyboard can scroll it
@@ -156,12 +170,27 @@ def _titled(title: str, frame: pd.DataFrame) -> str:
     return f"<div {region}><table>{inside}</table></div>"
 
 
+def _texts(values: pd.Series) -> list[str]:
+    """Return a column as text; one of counts with gaps has no decimals."""
+    known = values.dropna()
+    counts = (
+        pd.api.types.is_float_dtype(values.dtype)
+        and (known % 1 == 0).all()
+        and (known.abs() > 1).any()
+    )
+    return [_text(int(value) if counts and value == value else value) for value in values]
+
+
 def _text(value: Any) -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return "–"
     if isinstance(value, float):
-        return f"{value:.3f}" if value != round(value) else f"{value:.3g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+        return f"{value:z.3f}".replace("-", "−")
+    return f"{value:,}".replace("-", "−") if isinstance(value, int) else str(value)
+
+
+def _worded(parts: pd.DataFrame) -> pd.DataFrame:
+    return parts.assign(metric=parts["metric"].str.replace("_", " "))
 
 
 def _parameters(parameters: dict) -> pd.DataFrame:

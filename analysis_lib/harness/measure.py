@@ -72,15 +72,17 @@ def gap_report(
     ----------
     table : DataFrame or path
         One row per run; a CSV (also compressed) or Parquet file.
-    program, label : str
-        Columns with the program that a run is of, and with the class to diagnose.
+    program : str
+        Column with the program that a run is of.
+    label : str
+        Column with the class to diagnose.
     features : iterable of str, optional
         Columns; by default all of numbers, and of true or false, that are not named otherwise.
     configuration : str, optional
         Column with an id that replicates share: the seeds of one fault with the same parameters.
         Without it, E2 and the replicate leak are missing.
-    seed, session : str, optional
-        Columns that are checked, and never features.
+    seed : str, optional
+        Column with the seed, which is checked, and never a feature.
     technique : object, class, function or str, optional
         What has ``fit(X, y)`` and ``predict(X)``, or ``predict`` alone, or is a function of X; X is
         a DataFrame with the names of the columns, y the classes as they are in the table. A name is
@@ -88,8 +90,12 @@ def gap_report(
         behind :class:`~analysis_lib.harness.FiniteValues`; others get missing values as they are.
     random_state : int, default=0
         Of folds, draws, and every ``random_state`` that the technique has.
-    operator, family : str, optional
-        Columns for E6 and E5.
+    session : str, optional
+        Column with the session, which is checked, and never a feature.
+    operator : str, optional
+        Column with the fault's operator, for E6.
+    family : str, optional
+        Column with the program's family, for E5.
     ignore : iterable of str
         Codes of checks to leave out.
     groups : int, optional

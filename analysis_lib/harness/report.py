@@ -5,6 +5,7 @@ import platform
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from analysis_lib.harness.summary import LEGEND, summarise
 __all__ = ["GapReport"]
 
 PACKAGES = ("numpy", "pandas", "scikit-learn", "scipy")
+WIDTH = 88
+"""Characters per line of the text."""
+SHORT = {"program_macro_recall": "macro", "pooled_balanced_accuracy": "pooled"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,7 +76,7 @@ class GapReport:
 
     @property
     def title(self) -> str:
-        """One line: technique, rows, programs, classes."""
+        """Technique, rows, programs and classes in one line."""
         p = self.parameters
         counts = f"{p['rows']:,} runs, {p['programs']:,} programs, {p['classes']} classes"
         return f"Gap report: {p['technique']}, {counts}"
@@ -80,23 +84,25 @@ class GapReport:
     def __str__(self):
         checks = self.checks[["code", "severity", "what", "columns"]]
         found = [
-            f"  {row.code} {row.severity}: {row.what}"
-            + (f" ({row.columns})" if row.columns else "")
+            f"{row.code} {row.severity}: {row.what}" + (f" ({row.columns})" if row.columns else "")
             for row in checks.itertuples()
         ]
         shown = {
-            "Scores": self.scores.drop(columns=["programs", "runs"]),
+            "Scores": self.scores.drop(columns=["programs", "runs", "models"]),
             "Parts of the gap": self.decomposition.drop(columns="programs"),
             "Controls": self.controls.drop(columns=["repeats"]),
         }
-        parts = [self.title, *(f"- {line}" for line in self.summary)]
+        parts = [self.title, *(_wrapped("- ", line) for line in self.summary)]
         for name, frame in shown.items():
-            text = frame.reset_index().to_string(
-                index=False, float_format=lambda value: f"{value:.3f}", na_rep="-"
+            # the index stands again where columns go on below
+            text = frame.rename(index=SHORT, columns=SHORT).to_string(
+                float_format=lambda value: f"{value:z.3f}", na_rep="-", line_width=WIDTH
             )
-            parts.append(f"\n{name}\n{text}")
-        parts += ["\nChecks", *(found or ["  none failed"])]
-        parts += ["\nHow to read it", *(f"- {name}: {text}" for name, text in LEGEND.items())]
+            parts += [f"\n{name}", *(line.rstrip() for line in text.splitlines())]
+        parts.append("\nChecks")
+        parts += [_wrapped("- ", line) for line in found] or ["- none failed"]
+        parts.append("\nHow to read it")
+        parts += [_wrapped("- ", f"{name}: {text}") for name, text in LEGEND.items()]
         return "\n".join(parts)
 
     __repr__ = __str__
@@ -134,6 +140,13 @@ class GapReport:
         versions |= {name: version(name) for name in PACKAGES}
         content |= {"parameters": self.parameters, "versions": versions}
         return _written(json.dumps(content, indent=1, allow_nan=False), path)
+
+
+def _wrapped(mark: str, line: str) -> str:
+    return fill(
+        line, WIDTH, initial_indent=mark, subsequent_indent="  ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _rows(frame: pd.DataFrame) -> list[dict]:

@@ -64,8 +64,10 @@ def make_table(
     ----------
     frame : DataFrame
         One row per run.
-    program, label : str
-        Columns.
+    program : str
+        Column.
+    label : str
+        Column.
     features : iterable of str, optional
         Columns.
     numeric : bool, default=True

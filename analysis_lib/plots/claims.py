@@ -36,9 +36,10 @@ AXES = {
     "ratio": "distance from no effect, ratio minus one",
     "decades": "distance from no effect, in powers of ten",
 }
-WIDTH = 60
-LINE = 0.15
-"""Characters per line of a label, and inches per line."""
+GAP_AXIS = "gap, in balanced accuracy or recall"
+WIDTH, HEADING_WIDTH = 56, 50
+LINE = 0.165
+"""Characters per line of a label and of a bold one, and inches per line."""
 
 
 def plot_claims(
@@ -53,8 +54,8 @@ def plot_claims(
     There is a panel for each question and unit, with a range of its own, and two more for tests
     that are ours. A quantity is drawn as its distance from the value without an effect, which the
     dotted line marks; the values themselves stand at the right. A claim with several readings has
-    its text as a heading, with its verdict. An estimate that a panel has already is not repeated,
-    and what is not testable is left out.
+    its text as a bold heading, with its verdict. An estimate that a panel has already is not
+    repeated, and what is not testable is left out.
 
     Parameters
     ----------
@@ -99,7 +100,8 @@ def plot_claims(
         _panel(ax, places, rows)
         if place == 0 or panels[place - 1][0] != title:
             ax.set_title(title, loc="left", fontsize=11, fontweight="bold")
-        ax.set_xlabel(AXES[unit], fontsize=9)
+        of_gap = unit == "score" and (rows.loc[rows["heading"] == title, "question"] == "gap").all()
+        ax.set_xlabel(GAP_AXIS if of_gap else AXES[unit], fontsize=10)
     shown = [kind for kind in VERDICT_COLORS if (rows["verdict"] == kind).any()]
     handles = [
         plt.Line2D([], [], ls="-", marker=VERDICT_MARKERS[k], label=k, **_marker(k)) for k in shown
@@ -107,8 +109,13 @@ def plot_claims(
     if rows["published"].notna().any():
         style = {"marker": "|", "color": "black", "ms": 13, "mew": 2}
         handles.append(plt.Line2D([], [], ls="", label="published", **style))
-    style = {"marker": ">", "color": "0.6", "ms": 5}
-    handles.append(plt.Line2D([], [], ls="", label="where the claim points", **style))
+    for label, marker, chosen in (
+        ("where the claim points", ">", rows["direction"].isin(set(POINTERS) - {"negligible"})),
+        ("claimed: hardly any effect", "o", rows["direction"] == "negligible"),
+    ):
+        if chosen.any():
+            style = {"marker": marker, "color": "0.6", "ms": 5}
+            handles.append(plt.Line2D([], [], ls="", label=label, **style))
     handles.append(plt.Line2D([], [], ls=":", color="0.4", label="no effect"))
     figure.legend(handles=handles, loc="outside upper center", ncols=3, fontsize=10)
     return axes[:, 0]
@@ -121,7 +128,7 @@ def _places(rows: pd.DataFrame, verdicts: pd.Series | None) -> list[tuple]:
         several = (part["reading"] != "").any()
         if several:
             word = "" if verdicts is None else f" – {verdicts[claim]}"
-            text = fill(part["text"].iloc[0] + word, WIDTH)
+            text = fill(part["text"].iloc[0] + word, HEADING_WIDTH)
             found.append((y + text.count("\n") / 2, text, None))
             y += text.count("\n") + 1.15
         for reading, row in part.iterrows():
@@ -142,11 +149,11 @@ def _panel(ax: plt.Axes, places: list[tuple], rows: pd.DataFrame) -> None:
     for y, _, reading in lines:
         if reading is not None:
             _draw(ax, y, drawn.loc[reading])
-    ax.set_yticks([y for y, *_ in lines], [text for _, text, _ in lines], fontsize=8.5)
+    ax.set_yticks([y for y, *_ in lines], [text for _, text, _ in lines], fontsize=9.5)
     for label, (*_, reading) in zip(ax.get_yticklabels(), lines, strict=True):
-        label.set_fontstyle("italic" if reading is None else "normal")
+        label.set_fontweight("bold" if reading is None else "normal")
     ax.tick_params(axis="y", length=0)
-    ax.tick_params(axis="x", labelsize=9)
+    ax.tick_params(axis="x", labelsize=10)
     ax.grid(False, axis="y")
     ax.set(xlim=(left - room, right + room), ylim=(end - 0.8, -0.9), ylabel="")
 
@@ -166,7 +173,7 @@ def _draw(ax: plt.Axes, y: float, row: pd.Series) -> None:
         (1.02, y),
         xycoords=("axes fraction", "data"),
         va="center",
-        fontsize=9,
+        fontsize=9.5,
         color="0.2",
     )
 

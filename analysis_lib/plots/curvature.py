@@ -38,8 +38,12 @@ def plot_lines(
         ``{channel}_se`` is drawn as error bars.
     colors : mapping of str to str
         Colour per label; the order also decides line styles, so give the same one everywhere.
-    x, label, run : str
-        Columns of the tables: horizontal axis, what names a line, what tells runs apart.
+    x : str, default="epoch"
+        Column of the horizontal axis.
+    label : str, default="fault"
+        Column that names a line.
+    run : str, default="run_id"
+        Column that tells runs apart.
     xlabel : str
     scales : mapping of str to str, optional
         Axis label to ``log``, or to ``symlog`` for values of both signs.
@@ -68,7 +72,7 @@ def plot_lines(
         scale = (scales or {}).get(name, "linear")
         if scale == "symlog":
             ax.set_yscale("symlog", linthresh=_small(table[channel]), linscale=1.5)
-            ax.yaxis.get_major_locator().set_params(numticks=6)
+            _apart(ax)
         else:
             ax.set_yscale(scale)
         ax.set(xlabel=xlabel, ylabel=name)
@@ -148,8 +152,10 @@ def plot_before(
     channels : mapping of str to str
         Label of a horizontal axis to the column it shows, one panel each. Values of both signs
         are drawn on a symmetric logarithmic axis.
-    outcome, ylabel : str
-        Column of the vertical axis and its label; 1 is the edge.
+    outcome : str
+        Column of the vertical axis; 1 is the edge.
+    ylabel : str
+        Label of that axis.
     group : str
         Column that gives marker and colour.
     linear : sequence of str
@@ -178,6 +184,18 @@ def plot_before(
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3)
     return figure
+
+
+def _apart(ax: plt.Axes) -> None:
+    """Leave out the ticks of a symmetric logarithmic axis whose labels would cover that of 0."""
+    locator, low_high = ax.yaxis.get_major_locator(), ax.get_ylim()
+    locator.set_params(numticks=6)
+    ticks = np.unique([0.0, *locator.tick_values(*low_high)])
+    ticks = ticks[(ticks >= low_high[0]) & (ticks <= low_high[1])]
+    place = ax.get_yaxis_transform() - ax.transAxes
+    height = np.array([place.transform((0, tick))[1] for tick in (*ticks, 0.0)])
+    ax.set_yticks(ticks[(ticks == 0) | (np.abs(height[:-1] - height[-1]) > 0.07)])
+    ax.set_ylim(low_high)
 
 
 def _small(values: pd.Series) -> float:

@@ -60,8 +60,10 @@ class Estimate:
     ----------
     estimate : float
         Missing if our corpus does not have it.
-    low, high : float
-        95 % interval over programs; missing for a plain count.
+    low : float
+        Lower end of the 95 % interval over programs; missing for a plain count.
+    high : float
+        Upper end.
     programs : int
         Programs that the interval rests on; 0 without one.
     p_value : float
@@ -186,8 +188,12 @@ def verdict(
 
     Parameters
     ----------
-    estimate, low, high : float
-        A missing estimate, or one without an interval, is not testable.
+    estimate : float
+        If missing, the claim is not testable.
+    low : float
+        Lower end of its interval; without one the claim is not testable.
+    high : float
+        Upper end of its interval.
     published : float, optional
     direction : {"equal", "greater", "less", "not greater", "negligible"}
     null, margin : float

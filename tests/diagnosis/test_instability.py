@@ -34,6 +34,10 @@ def test_levels(chi, rho, level, epoch):
     assert risk.level in LEVELS and str(risk)
 
 
+def test_large_numbers_are_written_out():
+    assert "(chi 39,512, rho 0.163)" in str(instability(trace([0.2, 39512.4], [0.1, 0.1634])))
+
+
 @pytest.mark.parametrize("loss", [[1.0, 0.9, NAN], [1.0, np.inf, 1.0], [1.0, 0.9, 2e5]])
 def test_an_exploded_loss_is_unstable_whatever_chi_says(loss):
     risk = instability(trace([0.1] * 3, [0.1] * 3, train_loss=loss))

@@ -12,7 +12,8 @@ from analysis_lib.errors import InputError
 from analysis_lib.evaluation import simulate_world
 from analysis_lib.harness import GapReport, foreign_traces, gap_report
 from analysis_lib.harness.foreign import FAULTS, TASKS
-from analysis_lib.harness.html import COLORS, NAMES
+from analysis_lib.harness.html import COLORS, NAMES, titled
+from analysis_lib.harness.report import WIDTH
 from analysis_lib.plots import STRATEGY_COLORS, STRATEGY_NAMES
 
 EVIL = '<script>alert("&")</script>'
@@ -42,9 +43,11 @@ def test_text_shows_every_table_and_check(report):
     assert text.startswith("Gap report: tree, ")
     for name in ("Scores", "Parts of the gap", "Controls", "Checks"):
         assert f"\n{name}\n" in text
+    flowing = " ".join(text.split())
     assert all(
-        f"{row.code} {row.severity}: {row.what}" in text for row in report.checks.itertuples()
+        f"- {row.code} {row.severity}: {row.what}" in flowing for row in report.checks.itertuples()
     )
+    assert max(len(line) for line in text.splitlines()) <= WIDTH
     assert f"{report.scores.loc['E4', 'program_macro_recall']:.3f}" in text
     assert "nan" not in text.lower()
 
@@ -84,6 +87,25 @@ def test_the_figure_places_marks_by_score(report):
     assert (
         f"{NAMES['E4']} {report.scores.loc['E4', 'program_macro_recall']:.3f}" in svg["aria-label"]
     )
+
+
+def test_tables_of_the_page_have_three_decimals_and_true_minus_signs():
+    frame = pd.DataFrame(
+        {"score": [0.0, -0.25, None], "runs": [12.0, None, 1200.0], "models": [5, 6, 7]}
+    )
+    rows = BeautifulSoup(titled("Scores", frame), "html.parser").find("tbody").find_all("tr")
+    cells = [[cell.get_text() for cell in row.find_all("td")] for row in rows]
+    assert cells == [["0.000", "12", "5"], ["−0.250", "–", "6"], ["–", "1,200", "7"]]
+
+
+def test_splits_have_one_order_on_the_page(report):
+    soup = BeautifulSoup(report.to_html(), "html.parser")
+    heads = {
+        table.caption.get_text(): [cell.get_text() for cell in table.find_all("th")]
+        for table in soup.find_all("table")
+    }
+    names = [name for name in heads["By program"] if name in report.scores.index]
+    assert names == list(report.scores.index)
 
 
 def test_names_and_colours_are_those_of_the_other_figures():

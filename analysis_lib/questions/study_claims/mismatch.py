@@ -84,7 +84,7 @@ MISMATCH = claims_on(
         "direction": "negligible",
         "null": 0.5,
         "margin": 0.1,
-        "form": ".1%",
+        "form": ".0%",
         "unit": "share",
         "shown": "tab-mismatch-coefficients",
     },

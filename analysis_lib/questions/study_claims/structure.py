@@ -128,7 +128,7 @@ STRUCTURE = claims_on(
     ),
     {
         "id": "structure is used",
-        "text": "fault typing within programs makes use of that structure",
+        "text": "fault typing within programs makes use of program-level structure",
         "where": "our question",
         "further": True,
         "quantity": "what erasing program identity does to E2 minus what it does to E4, "
