@@ -134,7 +134,7 @@ class Table:
 
         def row(cells, tag):
             inside = "".join(
-                f'<{tag} style="text-align:{side}">{escape(str(cell))}</{tag}>'
+                f'<{tag} style="text-align:{side}">{_bold(escape(str(cell)))}</{tag}>'
                 for cell, side in zip(cells, sides, strict=True)
             )
             return f"<tr>{inside}</tr>"
@@ -169,6 +169,10 @@ class Table:
             + f"\n{{download}}`Download as CSV <tables/{self.name}.csv>`",
         }
         return data, {"table": {"name": self.name, "csv": self.frame.to_csv(index=False)}}
+
+
+def _bold(text: str) -> str:
+    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", text)
 
 
 def _unbroken(match: re.Match) -> str:

@@ -47,7 +47,10 @@ def lab(color):
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-@pytest.mark.parametrize("colors", [plots.CATEGORY_COLORS, plots.STRATEGY_COLORS])
+PALETTES = [plots.CATEGORY_COLORS, plots.LINE_COLORS, plots.STRATEGY_COLORS]
+
+
+@pytest.mark.parametrize("colors", PALETTES)
 def test_colours_can_be_told_apart(colors):
     points = [lab(color) for color in colors.values()]
     distances = [np.linalg.norm(a - b) for i, a in enumerate(points) for b in points[:i]]
@@ -190,18 +193,28 @@ def test_traces_have_a_panel_per_channel_and_a_line_per_run():
         epochs, ["train_loss", "grad_norm"], label="category", log=["train_loss"]
     )
     left, right = figure.axes
-    assert [list(line.get_ydata()) for line in left.get_lines()] == [[1, 0.5], [2, 1], [3, 0.1]]
+    assert [list(line.get_ydata()) for line in left.get_lines()] == [[3, 0.1], [1, 0.5], [2, 1]]
     colors = [line.get_color() for line in right.get_lines()]
-    assert colors == [plots.CATEGORY_COLORS[c] for c in ("Loss", "Loss", "Healthy")]
+    assert colors == [plots.LINE_COLORS[c] for c in ("Healthy", "Loss", "Loss")]
     assert (left.get_yscale(), right.get_yscale()) == ("log", "linear")
     [legend] = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["Loss", "Healthy"]
+    assert [text.get_text() for text in legend.get_texts()] == ["Healthy", "Loss"]
+
+
+def test_a_category_has_one_line_style_whatever_is_beside_it():
+    epochs = pd.DataFrame({"run_id": list("ab"), "epoch": 0, "category": ["Loop", "Loss"], "x": 1})
+    both, alone = (
+        plots.plot_traces(rows, ["x"], label="category").axes[0].get_lines()[0].get_linestyle()
+        for rows in (epochs, epochs[1:])
+    )
+    assert both == alone
 
 
 def test_a_logarithmic_axis_ends_where_it_is_told():
     epochs = pd.DataFrame({"run_id": "a", "epoch": [-1, 0, 1], "x": [1e-27, 1.0, 10.0]})
     [ax] = plots.plot_traces(epochs, ["x"], log=["x"]).axes
-    assert ax.get_ylim()[0] == 1e-6
+    assert np.isnan(ax.get_lines()[0].get_ydata()).tolist() == [True, False, False]
+    assert ax.get_ylim()[0] > 1e-6
     [ax] = plots.plot_traces(epochs, ["x"], log=["x"], smallest=1e-30).axes
     assert ax.get_ylim()[0] < 1e-26
 
@@ -215,6 +228,18 @@ def test_a_panel_says_which_program_and_what_survives():
         table = pd.DataFrame([example | {"killed": killed}], index=["X"])
         figure = plots.plot_operators(corpus, table, {"X": "do it"})
         assert figure.axes[0].get_title() == f"X: do it\np{end}"
+        assert [text.get_text() for text in figure.axes[0].texts] == []
+
+
+def test_a_panel_says_where_a_fault_is_that_it_does_not_show():
+    runs = pd.DataFrame({"run_id": ["a", "b"], "configuration": ["p/healthy", "p/X"]})
+    epochs = pd.DataFrame({"run_id": ["a", "a", "b", "b"], "epoch": [-1, 0] * 2})
+    example = {"category": "Loss", "program": "p", "configuration": "p/X", "twin": "p/healthy"}
+    table = pd.DataFrame([example | {"killed": True}], index=["X"])
+    for after, side in ((-9.0, "below"), (9.0, "above")):
+        corpus = SimpleNamespace(runs=runs, epochs=epochs.assign(valid_metric=[0, 1, 0, after]))
+        [text] = plots.plot_operators(corpus, table, {"X": "do it"}).axes[0].texts
+        assert text.get_text() == f"fault: {side} the axis"
 
 
 def test_tables_that_do_not_fit_are_refused(scores):

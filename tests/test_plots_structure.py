@@ -30,7 +30,7 @@ def test_the_waterfall_goes_down_step_by_step():
     bars = [(round(b.get_y(), 9), round(b.get_height(), 9)) for b in ax.patches]
     # E1 and E4 stand on the ground, the parts between them
     assert bars == [(0, 0.9), (0, 0.4), (0.6, 0.3), (0.55, 0.05), (0.35, 0.2), (0.35, 0.05)]
-    assert texts(ax) == ["0.900", "0.400", "-0.300", "-0.050", "-0.200", "+0.050"]
+    assert texts(ax) == ["0.900", "0.400", "0.300", "0.050", "0.200", "-0.050"]
     # a whisker spans the ends that the interval of the part would lead to
     spans = [line.get_segments()[0][:, 1] for line in ax.collections]
     assert [tuple(span) for span in spans][0] == pytest.approx((0.45, 0.7))

@@ -135,6 +135,11 @@ def test_a_table_in_a_notebook_shows_the_same_cells():
     assert len(rows) == len(FRAME)
 
 
+def test_bold_is_bold_in_a_notebook_too():
+    table = report.table(pd.DataFrame({"part": ["**total**"]}), name="tab-x", caption="Parts.")
+    assert "<b>total</b>" in format_display_data(table)[0]["text/html"]
+
+
 def test_the_download_holds_full_precision():
     table = report.table(FRAME, name="tab-x", caption="Scores.", formats=".1f")
     carried = format_display_data(table)[1]["table"]

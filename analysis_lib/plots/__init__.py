@@ -1,7 +1,7 @@
 """Figures: one look, the same colour for the same thing throughout."""
 
 from analysis_lib.plots.claims import VERDICT_COLORS, VERDICT_MARKERS, plot_claims
-from analysis_lib.plots.closing import plot_growth, plot_methods, plot_pools
+from analysis_lib.plots.closing import METHOD_COLORS, plot_growth, plot_methods, plot_pools
 from analysis_lib.plots.corpus import (
     plot_applicability,
     plot_class_balance,
@@ -59,6 +59,8 @@ from analysis_lib.plots.structure import (
 )
 from analysis_lib.plots.style import (
     CATEGORY_COLORS,
+    FEATURE_COLORS,
+    LINE_COLORS,
     PART_COLORS,
     PART_MARKERS,
     STRATEGY_COLORS,
@@ -66,12 +68,16 @@ from analysis_lib.plots.style import (
     STRATEGY_MARKERS,
     STRATEGY_NAMES,
     TECHNIQUE_COLORS,
+    VIEW_COLORS,
     use_style,
 )
 
 __all__ = [
     # look
     "CATEGORY_COLORS",
+    "FEATURE_COLORS",
+    "LINE_COLORS",
+    "METHOD_COLORS",
     "PART_COLORS",
     "PART_MARKERS",
     "STRATEGY_COLORS",
@@ -79,6 +85,7 @@ __all__ = [
     "STRATEGY_MARKERS",
     "STRATEGY_NAMES",
     "TECHNIQUE_COLORS",
+    "VIEW_COLORS",
     "use_style",
     # programs, faults and runs
     "operator_examples",

@@ -9,7 +9,13 @@ import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from analysis_lib.errors import InputError
-from analysis_lib.plots.style import CATEGORY_COLORS, axes_or_new, color_of, need
+from analysis_lib.plots.style import (
+    CATEGORY_COLORS,
+    LINE_COLORS,
+    axes_or_new,
+    color_of,
+    need,
+)
 
 __all__ = [
     "plot_applicability",
@@ -19,7 +25,7 @@ __all__ = [
     "plot_traces",
 ]
 
-LINES = ("-", "--", ":", "-.")
+LINES = ("-", "--", ":", "-.", (0, (4, 1, 1, 1, 1, 1)))
 
 
 def plot_traces(
@@ -42,34 +48,47 @@ def plot_traces(
     label : str
         Column that names and colours the lines; runs of one label share both.
     colors : dict of str to str, optional
-        Colour per label. Left out, fault categories get theirs and other labels the palette's.
+        Colour per label. Left out, fault categories get theirs, in their order, and other labels
+        the palette's.
     log : sequence of str
         Channels drawn on a logarithmic axis.
     smallest : float, default=1e-6
-        Where a logarithmic axis ends at the latest; smaller values lie below it.
+        Where a logarithmic axis ends at the latest; lines break off where values are smaller.
     """
     need(epochs, [*dict.fromkeys(["run_id", "epoch", label]), *channels], "plot_traces")
     names = list(dict.fromkeys(epochs[label]))
     palette = sns.color_palette("colorblind", len(names)).as_hex()
-    known = CATEGORY_COLORS | dict(zip(names, palette, strict=True)) | (colors or {})
-    if colors is None and set(names) <= set(CATEGORY_COLORS):
-        known = CATEGORY_COLORS
+    known = dict(zip(names, palette, strict=True)) | (colors or {})
+    styles = {name: LINES[at % len(LINES)] for at, name in enumerate(names)}
+    if colors is None and set(names) <= set(LINE_COLORS):
+        # a category looks the same in every figure
+        known, names = LINE_COLORS, [name for name in LINE_COLORS if name in names]
+        styles = {name: LINES[at % len(LINES)] for at, name in enumerate(LINE_COLORS)}
     figure, axes = plt.subplots(
         1, len(channels), figsize=(3.4 * len(channels) + 1.0, 3.4), squeeze=False
     )
     for ax, channel in zip(axes[0], channels, strict=True):
-        for (name, _), rows in epochs.groupby([label, "run_id"], sort=False):
-            style = LINES[names.index(name) % len(LINES)]
-            ax.plot(rows["epoch"], rows[channel], style, color=known[name], label=name)
-        ax.set(xlabel="epoch (-1: before training)", ylabel=channel.replace("_", " "))
+        for name in names:
+            for _, rows in epochs[epochs[label] == name].groupby("run_id", sort=False):
+                value = rows[channel]
+                if channel in log:
+                    value = value.where(~(value < smallest))
+                look = {"linestyle": styles[name], "color": known[name], "label": name}
+                ax.plot(rows["epoch"], value, **look)
+        ax.set(xlabel="epoch (-1: before training)", ylabel=_in_words(channel))
         if channel in log:
             ax.set_yscale("log")
-            if ax.get_ylim()[0] < smallest < ax.get_ylim()[1]:
-                ax.set_ylim(bottom=smallest)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = dict(zip(*axes[0, 0].get_legend_handles_labels()[::-1], strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+    handles = {name: handles[name] for name in names}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5)
     return figure
+
+
+def _in_words(channel: str) -> str:
+    """Return the name of a channel as the label of an axis."""
+    whole = {"train": "training", "valid": "validation", "grad": "gradient", "hvp": "HVP"}
+    return " ".join(whole.get(word, word) for word in channel.split("_"))
 
 
 def plot_applicability(applies: pd.DataFrame, categories: Sequence[str]) -> plt.Axes:
@@ -118,13 +137,13 @@ def plot_killed(configurations: pd.DataFrame, *, ax: plt.Axes | None = None) -> 
         ax = plt.subplots(figsize=(7.0, 0.25 * len(groups) + 1.2))[1]
     ax.barh(groups.index, groups["mean"], color=[color_of(c) for c in groups["category"]])
     for y, (share, size) in enumerate(zip(groups["mean"], groups["size"], strict=True)):
-        ax.text(share + 0.01, y, str(size), va="center", fontsize=9)
-    ax.set_yticks(groups.index, groups["operator"], fontsize=9)
+        ax.text(share + 0.01, y, str(size), va="center", fontsize=10)
+    ax.set_yticks(groups.index, groups["operator"], fontsize=10)
     ax.set(xlim=(0, 1.08), ylim=(len(groups) - 0.4, -0.6))
     ax.set(xlabel="share of configurations killed (number beside the bar)", ylabel="")
     for category in dict.fromkeys(groups["category"]):
         ax.barh([0], [0], color=color_of(category), label=category)
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    _legend_above(ax)
     return ax
 
 
@@ -140,7 +159,7 @@ def plot_first_bad_epoch(runs: pd.DataFrame, *, ax: plt.Axes | None = None) -> p
     bad = runs.loc[runs["unstable"], "first_bad_epoch"].astype(int)
     ax = axes_or_new(ax)
     counts = bad.value_counts().reindex(range(-1, max(bad.max(), 0) + 1), fill_value=0)
-    ax.bar(counts.index, counts, color="#cc6677")
+    ax.bar(counts.index, counts, color="0.45")
     ax.set_xticks(counts.index)
     ax.set(xlabel="first bad epoch (-1: before training)", ylabel="unstable runs")
     return ax
@@ -183,6 +202,11 @@ def plot_class_balance(
         left = left + width
     ax.invert_yaxis()
     ax.set(xlabel="runs", ylabel="", ylim=(len(counts) - 0.4, -0.6))
-    ax.tick_params(axis="y", labelsize=9)
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.tick_params(axis="y", labelsize=10)
+    _legend_above(ax)
     return ax
+
+
+def _legend_above(ax: plt.Axes) -> None:
+    """Put the legend on top, where a narrow page leaves the bars their width."""
+    ax.legend(loc="lower center", bbox_to_anchor=(0.4, 1.0), ncols=3)

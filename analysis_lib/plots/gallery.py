@@ -1,7 +1,8 @@
 """Small multiples: every operator by example, every channel by class."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +13,7 @@ from analysis_lib.configuration import HEALTHY
 from analysis_lib.corpus import Corpus
 from analysis_lib.errors import InputError
 from analysis_lib.labels import killed_configurations
-from analysis_lib.plots.style import CATEGORY_COLORS, color_of, need
+from analysis_lib.plots.style import CATEGORY_COLORS, LINE_COLORS, need
 
 __all__ = ["operator_examples", "plot_channels", "plot_operators"]
 
@@ -79,7 +80,9 @@ def plot_operators(
     examples : DataFrame indexed by operator
         See :func:`operator_examples`.
     titles : mapping of str to str
-        What each operator does. A configuration that is not killed is said to survive.
+        What each operator does. A configuration that is not killed is said to survive; where all
+        its curves lie outside the panel, which keeps to the healthy ones, the panel says on which
+        side.
     channel : str, default="valid_metric"
     """
     if examples.empty:
@@ -92,19 +95,27 @@ def plot_operators(
     figure, axes = _grid(len(examples), height=2.4)
     for ax, example in zip(axes, examples.itertuples(), strict=False):
         ax.plot(curves[example.twin], color=_GREY, linewidth=1.0)
-        ax.plot(curves[example.configuration], color=color_of(example.category), linewidth=1.4)
+        faulty = curves[example.configuration]
+        ax.plot(faulty, color=LINE_COLORS[example.category], linewidth=1.4)
         end = "" if example.killed else " (survives)"
-        title = f"{example.Index}: {titles[example.Index]}\n{example.program}{end}"
+        said = fill(f"{example.Index}: {titles[example.Index]}", 40)
+        title = f"{said}\n{example.program}{end}"
         ax.set_title(title, fontsize=9.5)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         _tighten(ax, curves[example.twin])
+        _say_where(ax, faulty)
     figure.supxlabel("epoch (-1: before training)", fontsize=11)
     figure.supylabel(channel.replace("valid", "validation").replace("_", " "), fontsize=11)
     return figure
 
 
 def plot_channels(
-    corpus: Corpus, channels: Sequence[str], *, log: Sequence[str] = (), label: str = "label"
+    corpus: Corpus,
+    channels: Sequence[str],
+    *,
+    log: Sequence[str] = (),
+    label: str = "label",
+    titles: Mapping[str, str] | None = None,
 ) -> plt.Figure:
     """Draw the median of each channel over the runs of each class, with the healthy quartiles.
 
@@ -119,6 +130,8 @@ def plot_channels(
         Channels relative to healthy runs, on a logarithmic axis.
     label : str, default="label"
         Column of the runs that names the classes; rows without one are left out.
+    titles : mapping of str to str, optional
+        What to write above the panel of a channel, instead of its name.
     """
     runs = corpus.runs.dropna(subset=label)
     table = corpus.epochs[["run_id", "epoch", *channels]].merge(
@@ -136,25 +149,28 @@ def plot_channels(
         middle = by.quantile([0.25, 0.75]).unstack().loc["Healthy"]
         ax.fill_between(middle.index, middle[0.25], middle[0.75], color=_GREY, alpha=0.25)
         for name in [c for c in CATEGORY_COLORS if c in median]:
-            ax.plot(median[name], color=color_of(name), label=name, linewidth=1.4)
+            ax.plot(median[name], color=LINE_COLORS[name], label=name, linewidth=1.4)
         if channel in log:
             ax.set_yscale("log")
             ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             ax.yaxis.set_major_formatter("{x:g}")
             ax.yaxis.set_minor_formatter(NullFormatter())
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.set_title(channel + (" / healthy" if channel in log else ""), fontsize=10.5)
+        title = (titles or {}).get(channel, channel)
+        ax.set_title(title + (" / healthy" if channel in log else ""), fontsize=10.5)
         ax.tick_params(which="both", labelsize=9)
     for ax in axes[-COLUMNS:]:
         ax.set_xlabel("epoch", fontsize=10.5)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return figure
 
 
 def _grid(count: int, *, height: float) -> tuple[plt.Figure, list[plt.Axes]]:
-    rows = math.ceil(count / COLUMNS)
+    columns = 2 if count == 4 else COLUMNS
+    rows = math.ceil(count / columns)
+    width = 4.0 if columns == 2 else 3.1
     figure, axes = plt.subplots(
-        rows, COLUMNS, figsize=(3.1 * COLUMNS, height * rows), squeeze=False
+        rows, columns, figsize=(width * columns, height * rows), squeeze=False
     )
     for ax in axes.flat[count:]:
         ax.remove()
@@ -168,3 +184,14 @@ def _tighten(ax: plt.Axes, healthy: pd.DataFrame) -> None:
     bottom, top = ax.get_ylim()
     ax.set_ylim(max(bottom, low - 1.5 * span), min(top, high + 1.5 * span))
     ax.tick_params(labelsize=9)
+
+
+def _say_where(ax: plt.Axes, faulty: pd.DataFrame) -> None:
+    """Say it if no faulty curve is in the panel once training has begun."""
+    bottom, top = ax.get_ylim()
+    trained = faulty.iloc[1:].stack()
+    below, above = (trained < bottom).all(), (trained > top).all()
+    if len(trained) and (below or above):
+        place, va = (0.04, "bottom") if below else (0.96, "top")
+        said = f"fault: {'below' if below else 'above'} the axis"
+        ax.text(0.97, place, said, transform=ax.transAxes, ha="right", va=va, fontsize=9.5)

@@ -14,6 +14,7 @@ from analysis_lib.plots.style import (
     STRATEGY_MARKERS,
     STRATEGY_NAMES,
     axes_or_new,
+    halo,
     need,
 )
 
@@ -95,7 +96,7 @@ def plot_gap_bars(
         error = None
         if {"low", "high"} <= set(rows):
             error = [rows["score"] - rows["low"], rows["high"] - rows["score"]]
-        ax.bar(
+        bars = ax.bar(
             x,
             rows["score"],
             width,
@@ -107,13 +108,20 @@ def plot_gap_bars(
             ecolor="0.25",
             label=STRATEGY_NAMES[strategy],
         )
+        if error is not None:
+            _, caps, (whiskers,) = bars.errorbar.lines
+            plt.setp([*caps, whiskers], path_effects=halo(3.5))
     if published_gap is not None:
         first = scores[scores["strategy"] == "E1"].set_index(by)["score"].reindex(groups)
         left, right = np.arange(len(groups)) - 0.45, np.arange(len(groups)) + 0.45
         label = f"E1 less the study's {published_gap:.3f}"
-        ax.hlines(first - published_gap, left, right, color="black", ls="--", lw=1.4, label=label)
+        dashes = ax.hlines(
+            first - published_gap, left, right, color="black", ls="--", lw=1.4, label=label
+        )
+        dashes.set_path_effects(halo(3.5))
     if chance is not None:
-        ax.axhline(chance, color="0.4", linestyle=":", label="chance")
+        line = ax.axhline(chance, color="0.2", linestyle=":", label="chance")
+        line.set_path_effects(halo(3.5))
     ax.set_xticks(range(len(groups)), [str(g).replace("-", "\n") for g in groups])
     ax.set(ylabel="score", ylim=(0, 1))
     ax.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
@@ -258,6 +266,8 @@ def plot_flags(flags: pd.DataFrame, *, axes: np.ndarray | None = None) -> np.nda
             start += rows[part].to_numpy(dtype=float)
         ax.set_yticks(range(len(labels)), labels)
         ax.set(title=name, xlim=(0, 1), ylim=(len(labels) - 0.5, -0.5))
+        # ends of neighbouring panels must not touch
+        ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     handles = axes.ravel()[0].get_legend_handles_labels()
     axes.ravel()[0].figure.legend(*handles, loc="outside lower center", ncols=3)
     return axes
@@ -286,7 +296,7 @@ def plot_recall_matrix(
         raise InputError("plot_recall_matrix got a table without rows")
     few = len(recall) <= 20
     if ax is None:
-        size = (1.1 * recall.shape[1] + 3.0, (0.28 if few else 0.17) * len(recall) + 1.6)
+        size = (1.1 * recall.shape[1] + 3.0, (0.28 if few else 0.19) * len(recall) + 1.6)
         ax = plt.subplots(figsize=size)[1]
     sns.heatmap(
         recall.astype(float),
@@ -303,7 +313,7 @@ def plot_recall_matrix(
     )
     ax.set(xlabel="class", ylabel="program")
     ax.tick_params(axis="x", rotation=30)
-    ax.tick_params(axis="y", rotation=0, labelsize=9 if few else 8, length=2)
+    ax.tick_params(axis="y", rotation=0, labelsize=9, length=2)
     if groups is not None:
         names = groups.astype(str).tolist()
         edges = [i for i in range(1, len(names)) if names[i] != names[i - 1]]

@@ -120,8 +120,12 @@ def plot_seen_unseen(
     scores : DataFrame
         technique, window, strategy, program, auc. The axes hold all that is given, so that panels
         made from one table are alike.
-    technique, window, seen, unseen
-        What to draw.
+    technique : str
+    window : int
+    seen : str, default="E2"
+        Strategy under which the program was seen in training.
+    unseen : str, default="E4"
+        Strategy under which it was not.
     """
     need(scores, ["technique", "window", "strategy", "program", "auc"], "plot_seen_unseen")
     ax = axes_or_new(ax)

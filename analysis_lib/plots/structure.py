@@ -11,6 +11,7 @@ from analysis_lib.plots.style import (
     STRATEGY_COLORS,
     STRATEGY_MARKERS,
     axes_or_new,
+    halo,
     need,
 )
 
@@ -53,7 +54,7 @@ def plot_waterfall(
     parts : DataFrame
         part, start, end, estimate, low, high, of one technique; rows that are no single part are
         left out. A whisker holds the interval of the part, drawn around its end; the number is the
-        change of the score, which is minus the part.
+        part, so a step down has a positive one.
     chance : float, optional
         Score of guessing, drawn as a dotted line.
     """
@@ -77,9 +78,12 @@ def plot_waterfall(
             edgecolor="white",
         )
         error = [[row.high - row.estimate], [row.estimate - row.low]]
-        ax.errorbar(place, row.end, yerr=error, color="0.2", capsize=4, linewidth=1.4)
+        _, caps, (whisker,) = ax.errorbar(
+            place, row.end, yerr=error, color="0.2", capsize=4, linewidth=1.4
+        )
+        plt.setp([*caps, whisker], path_effects=halo(3.5))
         highest = max(top, row.end + row.estimate - row.low)
-        ax.annotate(f"{-row.estimate:+z.3f}", (place, highest), (0, 3), **_ABOVE)
+        ax.annotate(f"{row.estimate:z.3f}", (place, highest), (0, 3), **_ABOVE)
         ax.plot([place - 0.65, place - 0.35], [row.start] * 2, color="0.5", linewidth=0.8)
     ax.plot([places - 0.65, places - 0.35], [last] * 2, color="0.5", linewidth=0.8)
     if chance is not None:
@@ -169,27 +173,49 @@ def plot_feature_plane(
             linewidth=0.5,
             label=group,
         )
-    chosen = shares[shares["channel"].isin(list(named))].sort_values("fault_total")
-    middle = shares["program_total"].max() / 2
-    step = 0.04 * (shares["fault_total"].max() - min(0, shares["fault_total"].min()))
-    height = float("-inf")
-    for row in chosen.itertuples():
-        right = row.program_total > middle
-        height = max(row.fault_total + step, height + 1.2 * step)
-        ax.annotate(
-            row.channel,
-            (row.program_total, row.fault_total),
-            (row.program_total + (-0.02 if right else 0.02), height),
-            ha="right" if right else "left",
-            va="center",
-            fontsize=9,
-            arrowprops={"arrowstyle": "-", "color": "0.6", "linewidth": 0.6},
-        )
+    _name_points(ax, shares, shares[shares["channel"].isin(list(named))])
     ax.axhline(0, color="0.7", linewidth=0.8)
     ax.axvline(0, color="0.7", linewidth=0.8)
     ax.set(xlabel="program's share of the variance", ylabel="fault's share of the variance")
     ax.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=11)
     return ax
+
+
+def _name_points(ax: plt.Axes, shares: pd.DataFrame, chosen: pd.DataFrame) -> None:
+    """Write names beside points, one stack for each half, so that no name lies on another."""
+    lowest = min(0, shares["fault_total"].min())
+    step = 0.06 * (shares["fault_total"].max() - lowest)
+    width = shares["program_total"].max()
+    for right, rows in chosen.groupby(chosen["program_total"] > width / 2):
+        # where points are at one height, leaders cross unless the farthest has the highest name
+        level = (rows["fault_total"] - lowest) // step
+        far = rows["program_total"] if right else -rows["program_total"]
+        rows = rows.assign(level=level, far=far).sort_values(["level", "far"])
+        free = rows["fault_total"] + step
+        height = free.copy()
+        for above, below in zip(rows.index[1:], rows.index[:-1], strict=True):
+            height[above] = max(free[above], height[below] + step)
+        stack = height.gt(free).rsub(1).cumsum()
+        beside = rows["program_total"].groupby(stack).transform("min" if right else "max")
+        for row, y, x in zip(rows.itertuples(), height, beside, strict=True):
+            ax.annotate(
+                row.channel,
+                (row.program_total, row.fault_total),
+                (x + (-0.03 if right else 0.03) * width, y),
+                ha="right" if right else "left",
+                va="center",
+                fontsize=10,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.8},
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": "0.5",
+                    "linewidth": 0.7,
+                    "relpos": (1 if right else 0, 0.5),
+                    "shrinkA": 0,
+                    "shrinkB": 3,
+                },
+            )
+    ax.set_ylim(top=ax.get_ylim()[1] + step)
 
 
 def plot_audit(

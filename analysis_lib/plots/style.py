@@ -7,11 +7,14 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
+from matplotlib.patheffects import withStroke
 
 from analysis_lib.errors import InputError, unknown
 
 __all__ = [
     "CATEGORY_COLORS",
+    "FEATURE_COLORS",
+    "LINE_COLORS",
     "PART_COLORS",
     "PART_MARKERS",
     "STRATEGY_COLORS",
@@ -19,6 +22,7 @@ __all__ = [
     "STRATEGY_MARKERS",
     "STRATEGY_NAMES",
     "TECHNIQUE_COLORS",
+    "VIEW_COLORS",
     "use_style",
 ]
 
@@ -36,6 +40,10 @@ CATEGORY_COLORS = {
     "Loop": "#aa4499",
 }
 """Colour of each fault category, and of healthy runs."""
+
+# the two palest are hard to see as lines on white
+LINE_COLORS = CATEGORY_COLORS | {"Weights": "#3a93c2", "Data": "#b87a10"}
+"""The same for lines and points: darker forms where an area may be pale."""
 
 # Okabe and Ito, Color universal design (2008); a balanced strategy is a light form of its base
 STRATEGY_COLORS = {
@@ -117,6 +125,22 @@ TECHNIQUE_COLORS = {
 }
 """Colour of each diagnosis technique."""
 
+# Okabe and Ito, Color universal design (2008)
+FEATURE_COLORS = {
+    "accuracy": "#000000",
+    "curvature": "#d55e00",
+    "dimensionless": "#0072b2",
+    "optimizer": "#cc79a7",
+    "rate": "#e69f00",
+    "curvature and rate": "#009e73",
+    "curvature and optimizer": "#56b4e9",
+    "nuisance": "#7f7f7f",
+}
+"""Colour of each set of features; losses and accuracies are "accuracy"."""
+
+VIEW_COLORS = {"within": "#0072b2", "between": "#d55e00", "pooled": "#7f7f7f"}
+"""Colour of what is compared within programs, between them, or over all runs pooled."""
+
 
 def use_style() -> None:
     """Set seaborn's theme, opaque white ground, and sizes that stay legible 500 px wide.
@@ -171,3 +195,8 @@ def color_of(category: str) -> str:
     if category not in CATEGORY_COLORS:
         raise unknown("category", category, CATEGORY_COLORS)
     return CATEGORY_COLORS[category]
+
+
+def halo(width: float) -> list[withStroke]:
+    """Return a white edge that keeps a line or text legible on any colour."""
+    return [withStroke(linewidth=width, foreground="white")]

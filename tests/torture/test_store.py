@@ -139,7 +139,7 @@ def test_r09_damaged_and_foreign_journals(tmp_path, count):
             generate(runs_of(1, "healthy"), path, **QUIET)
         words = "is a folder" if content is None else "not a journal of this program"
         wrong += words not in str(caught.value) or "\n" in str(caught.value)
-    count("R9", "journals that are none", faults=len(cases), records=0, wrong=wrong)
+    count("R9", "files that are not journals", faults=len(cases), records=0, wrong=wrong)
 
 
 def test_r09_second_driver(start, tmp_path, count):
@@ -332,7 +332,7 @@ def test_r20_names_of_parameters_are_no_code(tmp_path, capsys, count):
         capsys.readouterr()
     count(
         "R20",
-        "names of notebook parameters that hold code",
+        "notebook parameters whose names hold code",
         faults=len(names),
         records=0,
         wrong=len(names) - refused + mark.exists(),
