@@ -12,7 +12,7 @@ from analysis_lib.curvature.noise import Noise, gradient_noise
 from analysis_lib.curvature.spectrum import (
     Eigenvalue,
     Spectrum,
-    Trace,
+    TraceEstimate,
     hutchinson,
     lanczos,
     power_iteration,
@@ -47,7 +47,7 @@ __all__ = [
     "Noise",
     "Spectrum",
     "StepStability",
-    "Trace",
+    "TraceEstimate",
     # the pieces, on vectors
     "Layout",
     "critical_multiple",

@@ -16,7 +16,7 @@ from analysis_lib.errors import InputError
 __all__ = [
     "Eigenvalue",
     "Spectrum",
-    "Trace",
+    "TraceEstimate",
     "hutchinson",
     "lanczos",
     "power_iteration",
@@ -28,7 +28,7 @@ __all__ = [
 Matvec = Callable[[Tensor], Tensor]
 
 
-class Trace(NamedTuple):
+class TraceEstimate(NamedTuple):
     """Hutchinson's estimate of a trace and its standard error (NaN for one probe)."""
 
     estimate: float
@@ -101,7 +101,7 @@ def rademacher(size: int, *, probes: int = 1, seed: int = 0) -> Tensor:
     return drawn * 2 - 1
 
 
-def hutchinson(v: np.ndarray, products: np.ndarray) -> Trace:
+def hutchinson(v: np.ndarray, products: np.ndarray) -> TraceEstimate:
     """Estimate ``tr H`` as the mean of ``v'Hv`` over probes with independent random signs.
 
     Parameters
@@ -113,7 +113,7 @@ def hutchinson(v: np.ndarray, products: np.ndarray) -> Trace:
 
     Returns
     -------
-    Trace
+    TraceEstimate
 
     References
     ----------
@@ -122,12 +122,12 @@ def hutchinson(v: np.ndarray, products: np.ndarray) -> Trace:
     Examples
     --------
     >>> hutchinson(np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([[2.0, 3.0], [2.0, -3.0]]))
-    Trace(estimate=5.0, standard_error=0.0)
+    TraceEstimate(estimate=5.0, standard_error=0.0)
     """
     with np.errstate(all="ignore"):
         samples = np.einsum("ij,ij->i", np.asarray(v, float), np.asarray(products, float))
         error = samples.std(ddof=1) / np.sqrt(len(samples)) if len(samples) > 1 else np.nan
-        return Trace(float(samples.mean()), float(error))
+        return TraceEstimate(float(samples.mean()), float(error))
 
 
 def lanczos(matvec: Matvec, start: Tensor, *, steps: int, tolerance: float = 0.0) -> Spectrum:
@@ -237,7 +237,7 @@ def power_iteration(
 
 def trace(
     model: nn.Module, closure: Callable[[], Tensor], *, probes: int = 8, seed: int = 0
-) -> Trace:
+) -> TraceEstimate:
     """Estimate the trace of the Hessian of a loss (Hutchinson, random signs).
 
     Parameters
@@ -251,7 +251,7 @@ def trace(
 
     Returns
     -------
-    Trace
+    TraceEstimate
         ``estimate`` and ``standard_error``.
 
     Examples

@@ -114,7 +114,7 @@ from analysis_lib.questions.mismatch_claim import (
     added_value,
     auc_table,
     only_on_seen,
-    program_scores,
+    program_aucs,
     seen_minus_unseen,
     threshold_table,
 )
@@ -215,7 +215,7 @@ __all__ = [
     "mismatch_runs",
     "only_on_seen",
     "pooled_auc",
-    "program_scores",
+    "program_aucs",
     "seen_minus_unseen",
     "sign_agreement",
     "sign_summary",

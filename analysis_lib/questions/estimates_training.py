@@ -26,7 +26,7 @@ from analysis_lib.questions.mismatch_claim import (
     GUESSING,
     added_value,
     only_on_seen,
-    program_scores,
+    program_aucs,
 )
 from analysis_lib.questions.mismatch_coefficients import (
     channel_levels,
@@ -269,7 +269,7 @@ def mismatch_estimates(
     arms = mismatch_arms(corpus, names)
     options: dict[str, Any] = {"random_state": random_state, "n_jobs": n_jobs, "cache": cache}
     predictions = mismatch_predictions(corpus, runs, arms=arms, windows=[window], **options)
-    scores = program_scores(predictions)
+    scores = program_aucs(predictions)
     alone, forest, rows_alone, rows_forest = (
         only_on_seen(scores, base=GUESSING, technique=technique, window=window, seen=seen)
         for seen in ("E2", "E1")

@@ -26,7 +26,7 @@ __all__ = [
     "added_value",
     "auc_table",
     "only_on_seen",
-    "program_scores",
+    "program_aucs",
     "seen_minus_unseen",
     "threshold_table",
 ]
@@ -38,7 +38,7 @@ CELL = ["technique", "window", "strategy"]
 SCORE = f"p_{MISMATCH}"
 
 
-def program_scores(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.DataFrame:
+def program_aucs(predictions: pd.DataFrame, *, min_runs: int = MIN_RUNS) -> pd.DataFrame:
     """Return the AUC of every technique, window, strategy and program that carries information.
 
     Parameters
@@ -86,7 +86,7 @@ def auc_table(
         technique, window, strategy, measure ("within": mean over programs with Student's interval;
         "pooled"), estimate, low, high, programs.
     """
-    scores = program_scores(predictions, min_runs=min_runs).groupby(CELL, sort=False)["auc"]
+    scores = program_aucs(predictions, min_runs=min_runs).groupby(CELL, sort=False)["auc"]
     options = {"n_resamples": n_resamples, "random_state": random_state}
     rows = []
     for cell, part in predictions.groupby(CELL, sort=False):
@@ -112,7 +112,7 @@ def seen_minus_unseen(
     Parameters
     ----------
     scores : DataFrame
-        As :func:`program_scores` returns it.
+        As :func:`program_aucs` returns it.
     window : int
     seen : str, default="E2"
         Strategy under which programs are seen in training.
@@ -155,7 +155,7 @@ def added_value(
     Parameters
     ----------
     scores : DataFrame
-        As :func:`program_scores` returns it.
+        As :func:`program_aucs` returns it.
     pairs : sequence of (str, str)
         Smaller and larger set, by technique; :data:`GUESSING` as the smaller one is an AUC of 1/2.
     window : int
@@ -207,7 +207,7 @@ def only_on_seen(
     Parameters
     ----------
     scores : DataFrame
-        As :func:`program_scores` returns it.
+        As :func:`program_aucs` returns it.
     base, technique, window
         See :func:`added_value`.
     seen : str, default="E2"
@@ -289,7 +289,7 @@ def threshold_table(
         found = mismatch_predictions(
             corpus, runs, arms=arms, windows=[window], strategies=(seen, "E4"), **options
         )
-        table = seen_minus_unseen(program_scores(found), window=window, seen=seen)
+        table = seen_minus_unseen(program_aucs(found), window=window, seen=seen)
         table.insert(0, "mismatched", (runs["label"] == MISMATCH).mean())
         table.insert(0, "threshold", threshold)
         parts.append(table)

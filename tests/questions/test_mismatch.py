@@ -24,7 +24,7 @@ from analysis_lib.questions import (
     mismatch_runs,
     only_on_seen,
     pooled_auc,
-    program_scores,
+    program_aucs,
     seen_minus_unseen,
     sign_agreement,
     sign_summary,
@@ -222,7 +222,7 @@ def test_windows_of_more_than_half_the_training_are_refused(corpus):
 
 def test_other_thresholds_repeat_the_comparison(corpus, predictions):
     table = threshold_table(corpus, thresholds=[0.1, 0.13], techniques=["optimizer"], window=5)
-    expected = seen_minus_unseen(program_scores(predictions), window=5).iloc[0]
+    expected = seen_minus_unseen(program_aucs(predictions), window=5).iloc[0]
     assert table.loc[0, ["seen", "unseen"]].tolist() == expected[["seen", "unseen"]].tolist()
     shares = [(mismatch_runs(corpus, threshold=t)["gap"].abs() > t).mean() for t in (0.1, 0.13)]
     assert table["mismatched"].tolist() == shares and shares[0] > shares[1]
@@ -355,7 +355,7 @@ def test_levels_are_the_means_of_channels_that_vary():
 
 
 def test_figures_show_what_they_are_given(canvas, predictions, corpus):
-    scores = program_scores(predictions)
+    scores = program_aucs(predictions)
     ax = plots.plot_seen_unseen(scores, technique="optimizer", window=5)
     points = ax.collections[0].get_offsets()
     wide = scores[scores["technique"] == "optimizer"].pivot(
