@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis_lib.notebooks.parameters import read_parameters
 from analysis_lib.report import Table, table
 
 __all__ = ["DATA_CARD", "generated", "run_record"]
@@ -31,7 +32,10 @@ def generated(root: Path, record: Mapping, folder: Path) -> None:
     folder : Path
         The staged sources.
     """
-    pages = {"run_record.md": run_record(record), "generated/times.md": _times(record)}
+    pages = {
+        "run_record.md": run_record(record, root / "notebooks"),
+        "generated/times.md": _times(record),
+    }
     for name, source, page in (
         ("changelog.md", "CHANGELOG.md", str),
         ("data_card.md", DATA_CARD, _data_card),
@@ -46,22 +50,24 @@ def generated(root: Path, record: Mapping, folder: Path) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def run_record(record: Mapping) -> str:
+def run_record(record: Mapping, sources: Path | None = None) -> str:
     """Return the page that says how the notebooks of a profile were run.
 
     Parameters
     ----------
     record : mapping
         Content of ``run.json``.
+    sources : Path, optional
+        Folder of the notebooks, which say what their parameters mean.
     """
     entries = list(record["notebooks"].items())
-    seconds = sum(entry["seconds"] for _, entry in entries)
     times = pd.DataFrame(
         [
             {
-                "notebook": f"[{stem}](notebooks/{stem}.ipynb)",
+                # without a text of its own, a link shows the title of the chapter
+                "chapter": f"[](notebooks/{stem}.ipynb)",
+                "minutes": entry["seconds"] / 60,
                 "started (UTC)": entry["started"][:16].replace("T", " "),
-                "seconds": entry["seconds"],
                 "commit": entry["commit"] or "not under git",
             }
             for stem, entry in entries
@@ -69,24 +75,27 @@ def run_record(record: Mapping) -> str:
     )
     values = pd.DataFrame(
         [
-            {"notebook": stem, "parameter": f"`{name}`", "value": f"`{value!r}`"}
+            {
+                "parameter": f"`{name}`",
+                "value": f"`{value!r}`",
+                "meaning": meanings.get(name, "–"),
+                "chapter": f"[](notebooks/{stem}.ipynb)",
+            }
             for stem, entry in entries
+            for meanings in [_meanings(sources, stem)]
             for name, value in entry["parameters"].items()
         ]
     )
     versions = pd.DataFrame(sorted(record["versions"].items()), columns=["what", "version"])
-    digests = pd.DataFrame(
-        [{"manifest": f"`{path}`", "sha256": f"`{sha}`"} for path, sha in record["corpus"].items()]
-    )
     lines = [
         "# Run record",
         "",
         f"This book was made with the profile `{record['profile']}`; its notebooks took "
-        f"{seconds:.0f} seconds together.",
+        f"{_minutes(record):.0f} minutes together.",
         "",
         "## Notebooks",
         "",
-        _markdown(times, "tab-record-times", "When each notebook ran, and for how long.", ".0f"),
+        _markdown(times, "tab-record-times", "When each chapter ran, and for how long.", ".1f"),
         "## Parameters",
         "",
         _markdown(values, "tab-record-values", "The value of every parameter."),
@@ -95,22 +104,35 @@ def run_record(record: Mapping) -> str:
         _markdown(versions, "tab-record-versions", "Versions of packages."),
         "## Corpus",
         "",
-        "Each manifest lists the sha256 of every file of its corpus."
-        if len(digests)
+        "A corpus is named by the sha256 of its manifest, which lists those of its files."
+        if record["corpus"]
         else "No corpus manifest was found under `data/`.",
         "",
-        _markdown(digests, "tab-record-corpora", "Digests of the corpora."),
+        *(f"- `{path}`: `{sha}`" for path, sha in record["corpus"].items()),
+        "",
     ]
     return "\n".join(lines)
 
 
+def _meanings(sources: Path | None, stem: str) -> dict[str, str]:
+    """Return what the parameters of a notebook mean, as its cell says, without their limits."""
+    path = None if sources is None else sources / f"{stem}.ipynb"
+    if path is None or not path.exists():
+        return {}
+    limits = re.compile(r" *(\[[^\[]*\.\.[^\[]*\]|\{[^{]*\})$")
+    return {name: limits.sub("", p.help) for name, p in read_parameters(path).items()}
+
+
+def _minutes(record: Mapping) -> float:
+    return sum(entry["seconds"] for entry in record["notebooks"].values()) / 60
+
+
 def _times(record: Mapping) -> str:
     """Return a sentence on how long the notebooks took."""
-    minutes = sum(entry["seconds"] for entry in record["notebooks"].values()) / 60
     return (
-        f"For this copy the notebooks took {minutes:.0f} minutes together, with the profile "
-        f"`{record['profile']}`; the [run record](run_record.md) has each of them, with its "
-        "parameters and versions.\n"
+        f"For this copy the notebooks took {_minutes(record):.0f} minutes together, with the "
+        f"profile `{record['profile']}`; the [run record](run_record.md) has each of them, with "
+        "its parameters and versions.\n"
     )
 
 
@@ -123,8 +145,10 @@ def _markdown(frame: pd.DataFrame, name: str, caption: str, formats: str | None 
 
 
 def _data_card(text: str) -> str:
-    """Return the card without its first lines, which are for machines."""
-    return re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).lstrip()
+    """Return the card under a title of its own, without the lines that are for machines."""
+    body = re.sub(r"\A---\n.*?\n---\n", "", text, flags=re.DOTALL).lstrip()
+    body = re.sub(r"\A# (.+)\n\n", r"# Data card\n\n**\1.** ", body)
+    return re.sub(r"^\| `.*", lambda row: _formulas(row[0]), body, flags=re.MULTILINE)
 
 
 def _operators() -> str:
@@ -154,17 +178,28 @@ def _operators() -> str:
 def _channels() -> str:
     """Return the glossary of channels, from the table the recorder itself uses."""
     from analysis_lib.channels import GROUPS, LAYER_CHANNELS
+    from analysis_lib.flags import DEFAULT_COLUMNS, DEFAULT_FLAGS
 
+    others = [f"`{c}`" for c in DEFAULT_COLUMNS.values() if c not in DEFAULT_FLAGS]
+    notes = {
+        "default": f"DEFault has {len(DEFAULT_COLUMNS)} columns: these checks, and {len(others)} "
+        f"channels of other groups, which are {', '.join(others)}.\n"
+    }
     parts = []
-    titles = {"deepfd": "Checks of DeepFD", "default": "Columns of DEFault", "layers": "By layer"}
+    titles = {"deepfd": "Checks of DeepFD", "default": "Checks of DEFault", "layers": "By layer"}
     for group, channels in {**GROUPS, "layers": LAYER_CHANNELS}.items():
         rows = [
-            {"channel": f"`{name}`", "unit": unit, "meaning": _literal(meaning)}
+            {
+                "channel": f"`{name}`",
+                "unit": _formulas(unit),
+                "meaning": _literal(_formulas(meaning)),
+            }
             for name, (unit, meaning) in channels.items()
         ]
         title = titles.get(group, group.capitalize())
         name, caption = f"tab-channels-{group}", f"Channels: {title[0].lower()}{title[1:]}."
-        parts += [f"### {title}", "", _markdown(pd.DataFrame(rows), name, caption)]
+        parts += [f"### {title}", "", *([notes[group]] if group in notes else [])]
+        parts += [_markdown(pd.DataFrame(rows), name, caption)]
     return "\n".join(parts)
 
 
@@ -176,3 +211,34 @@ def _sentence(docstring: Sequence[str]) -> str:
 def _literal(text: str) -> str:
     """Keep Markdown from reading formulas as markup."""
     return re.sub(r"([*_<])", r"\\\1", text)
+
+
+FORMULAS = {
+    r"\|\||\\\|\\\|": "‖",
+    r"(?<=\b[dgv])'(?=[Hdgv])|(?<=v_l)'(?=[v(])": "ᵀ",
+    r"(?<=v|\))_l\b": "ₗ",
+    r"_lᵀ": "ₗᵀ",
+    r"\^2": "²",
+    r"\+-(?=\d)": "±",
+    r"<=": "≤",
+    r">=": "≥",
+    r"\blambda_": "λ_",
+    r"\btheta\b": "θ",
+    r"\.\.\.": "…",
+    r"(?<=\d) %": "\N{NO-BREAK SPACE}%",
+}
+"""What the table of channels writes in plain characters, as terminals and files need it -> as it
+is printed."""
+
+
+def _formulas(text: str) -> str:
+    """Set the formulas of a text, but not what is quoted as code."""
+
+    def printed(part: str) -> str:
+        for plain, shown in FORMULAS.items():
+            part = re.sub(plain, shown, part)
+        return part
+
+    return "".join(
+        part if part.startswith("`") else printed(part) for part in re.split(r"(`[^`]*`)", text)
+    )

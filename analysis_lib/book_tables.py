@@ -21,10 +21,10 @@ __all__ = [
 PARTS = re.compile(
     r"(?P<fenced>^(`{3,})[\s\S]*?^\2`*$)"
     r"|^#+ (?P<heading>.+)$"
-    r"|(?P<table>^\|.*\n\| ?:?-.*\n(?:\|.*\n?)+)",
+    r"|(?:^<!-- caption: (?P<caption>.+) -->\n\n?)?(?P<table>^\|.*\n\| ?:?-.*\n(?:\|.*\n?)+)",
     re.MULTILINE,
 )
-"""What is to be told apart in Markdown: code and directives, headings, tables."""
+"""What is to be told apart in Markdown: code and directives, headings, tables with captions."""
 
 NUMBERED = re.compile(
     r'<div class="pst-scrollable-table-container"><table class="[^"]*" id="(tab-[\w-]+)">'
@@ -47,10 +47,11 @@ LEAST = 9
 
 
 def number_tables(text: str, page: str, heading: str = "") -> tuple[str, str]:
-    """Number the plain tables of a Markdown text; the heading above a table is its caption.
+    """Number the plain tables of a Markdown text, and give them captions.
 
-    So a table that is written by hand needs no more than its rows, and reads well wherever the
-    source is shown. One that is in a directive already stays as it is.
+    The caption of a table stands above it as a comment, ``<!-- caption: What it shows. -->``;
+    without one, the heading above it is its caption. So a table that is written by hand reads well
+    wherever the source is shown. One that is in a directive already stays as it is.
 
     Parameters
     ----------
@@ -91,7 +92,8 @@ def number_tables(text: str, page: str, heading: str = "") -> tuple[str, str]:
         used[name] = used.get(name, 0) + 1
         if used[name] > 1:
             name = f"{name}-{used[name]}"
-        return f"```{{table}} {heading or page}\n:name: {name}\n\n{match[0].rstrip()}\n```\n"
+        caption = match["caption"] or heading or page
+        return f"```{{table}} {caption}\n:name: {name}\n\n{match['table'].rstrip()}\n```\n"
 
     return PARTS.sub(numbered, text), heading
 

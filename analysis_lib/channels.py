@@ -84,7 +84,7 @@ _CURVATURE = {
     "hessian_trace": ("loss/weight^2", "trace of H: mean of v'Hv over the four v"),
     "hessian_trace_se": ("loss/weight^2", "standard error of that mean"),
     "lambda_max": ("loss/weight^2", "largest eigenvalue of H (Lanczos)"),
-    "lambda_min": ("loss/weight^2", "smallest eigenvalue of H (Lanczos, an upper bound)"),
+    "lambda_min": ("loss/weight^2", "smallest eigenvalue of H (Lanczos: never below the true one)"),
     "lambda_residual": ("loss/weight^2", "||Hu - lambda_max u||: bound on its error"),
 }
 
@@ -99,28 +99,35 @@ _STABILITY = {
     "grad_snr": ("ratio", "|g|^2 over its variance, from the two halves of the probe batch"),
 }
 
+_LATE = "after 30 % of the epochs"
 _DEEPFD = {
-    "deepfd_not_converge": ("flag", "best accuracy so far is below 0.6"),
-    "deepfd_unstable_loss": ("flag", "accuracy swings of at least 0.03 in 20 % of the epochs"),
+    "deepfd_not_converge": ("flag", f"best accuracy so far is below 0.6, {_LATE}"),
+    "deepfd_unstable_loss": ("flag", f"accuracy swings by 0.03 in 20 % of the epochs, {_LATE}"),
     "deepfd_nan_loss": ("flag", "loss is NaN, infinite, or validation loss is at least 1e5"),
-    "deepfd_test_not_well": ("flag", "train minus validation accuracy >= 0.10 (0.07 above 0.9)"),
+    "deepfd_test_not_well": (
+        "flag",
+        f"train minus validation accuracy >= 0.10 (0.07 above 0.9), {_LATE}",
+    ),
     "deepfd_test_turn_bad": (
         "flag",
-        "training loss fell, validation loss rose, each by over 0.01",
+        f"training loss fell, validation loss rose, each by over 0.01, {_LATE}",
     ),
-    "deepfd_sc_accuracy": ("flag", "no single gain in accuracy reaches 0.01"),
+    "deepfd_sc_accuracy": ("flag", f"no single gain in accuracy reaches 0.01, {_LATE}"),
     "deepfd_died_relu": ("flag", "at least 70 % of the gradient entries are 0"),
-    "deepfd_vanish_gradient": ("flag", "first over last gradient norm < 1e-3 and first < 1e-4"),
+    "deepfd_vanish_gradient": ("flag", "first over last gradient norm < 1e-3, and first < 1e-4"),
     "deepfd_explode_gradient": ("flag", "first over last gradient norm > 70"),
     "deepfd_nan_gradient": ("flag", "a gradient entry is NaN or infinite"),
     "deepfd_large_weight": ("flag", "an absolute weight is above 5"),
     "deepfd_nan_weight": ("flag", "a weight is NaN or infinite"),
-    "deepfd_weight_change_little": ("flag", "weights hardly changed over the epoch"),
-    "deepfd_decrease_acc": ("flag", "accuracy fell since the previous snapshot"),
-    "deepfd_increase_loss": ("flag", "loss rose since the previous snapshot"),
+    "deepfd_weight_change_little": (
+        "flag",
+        "always 0: the released code names it without a rule",
+    ),
+    "deepfd_decrease_acc": ("flag", f"accuracy fell since the previous snapshot, {_LATE}"),
+    "deepfd_increase_loss": ("flag", f"loss rose since the previous snapshot, {_LATE}"),
     "deepfd_cons_mean_weight": ("flag", "mean of the weights stayed the same"),
     "deepfd_cons_std_weight": ("flag", "standard deviation of the weights stayed the same"),
-    "deepfd_nan_acc": ("flag", "accuracy is NaN"),
+    "deepfd_nan_acc": ("flag", "an accuracy measured before is not finite"),
 }
 
 _DEFAULT = {
@@ -145,10 +152,18 @@ GROUPS = {
     "deepfd": _DEEPFD,
     "default": _DEFAULT,
 }
-"""Channels of the ``epochs`` table by group; a mapping name -> (unit, meaning) each."""
+"""Channels of the ``epochs`` table by group; a mapping name -> (unit, meaning) each.
+
+:meta hide-value:
+"""
 
 CHANNELS = {name: about for group in GROUPS.values() for name, about in group.items()}
-"""All channels of the ``epochs`` table in column order: name -> (unit, meaning)."""
+"""All channels of the ``epochs`` table in column order, name -> (unit, meaning).
+
+The glossary lists them.
+
+:meta hide-value:
+"""
 
 LAYER_CHANNELS = {
     "weight_norm": ("weight", "Euclidean norm of the layer's parameters"),
@@ -162,4 +177,9 @@ LAYER_CHANNELS = {
     "rayleigh": ("loss/weight^2", "v_l'(Hv)_l / v_l'v_l of the layer, mean over four v"),
     "rho": ("ratio", "the layer's part of rho; the parts add up to it"),
 }
-"""Channels of the ``layers`` table in column order: name -> (unit, meaning)."""
+"""Channels of the ``layers`` table in column order, name -> (unit, meaning).
+
+The glossary lists them.
+
+:meta hide-value:
+"""

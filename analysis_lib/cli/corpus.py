@@ -241,6 +241,15 @@ def publish(
 
 
 @app.command()
+def describe(store: Store = STORE) -> None:
+    """Write the data card of a published corpus and its other texts anew, not its tables."""
+    from analysis_lib.corpus.publish import describe_store
+
+    manifest = describe_store(store)
+    typer.echo(f"{store} is described; the digest of its contents is {manifest['digest'][:16]}")
+
+
+@app.command()
 def verify(store: Store = STORE) -> None:
     """Check a published corpus against its manifest, plan and schema."""
     from analysis_lib.corpus.verify import verify_store

@@ -10,11 +10,24 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from analysis_lib.corpus.licences import LICENCE, sources_table
+from analysis_lib.corpus.licences import LICENCE, packages_of, sources_table
 from analysis_lib.corpus.schema import STATUSES, epochs_schema, layers_schema, runs_schema
 from analysis_lib.corpus.thinning import Thinning
 
 __all__ = ["Card", "citation_file", "columns_table", "render"]
+
+
+VERSIONS = {
+    "python": "Python",
+    "torch": "PyTorch",
+    "numpy": "NumPy",
+    "machine": "processor",
+    "cpu_capability": "instructions used",
+    "threads": "threads per run",
+    "publisher_python": "Python that published",
+    "parquet": "pyarrow that wrote the tables",
+}
+"""Names of a manifest's versions -> what they are."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +55,16 @@ class Card:
         "a fault can be told from its traces, within known programs and on new ones."
     )
     made: str = (
-        "Faults were injected into small PyTorch programs on real data, with the same number of\n"
-        "configurations per program and category, and five seeds each. Every run was trained in a\n"
-        "process of its own, with one snapshot before training and one after each epoch."
+        "Faults were injected into small PyTorch programs on real data. Every program has four\n"
+        "configurations of every category of faults (three of Data and of Loop) and three healthy\n"
+        "ones, each with five seeds. Every run was trained in a process of its own, with one\n"
+        "snapshot before training and one after each epoch."
     )
     command: str = "python -m analysis_lib corpus generate\npython -m analysis_lib corpus publish"
     limits: str = (
         "Small programs, one processor type, one injected fault at a time, twelve epochs. Fault\n"
         "parameters were chosen to do harm, so mild faults are rare. The corpus serves to compare\n"
-        "ways to diagnose and to evaluate; how often faults occur in practice it does not say."
+        "ways to diagnose and to evaluate; it does not say how often faults occur in practice."
     )
     version: str = "0.1.0"
     released: str = "2026-11-21"
@@ -99,18 +113,23 @@ references:
 """
 
 
-def _columns(schema: pa.Schema) -> str:
-    lines = ["| column | type | unit | meaning |", "|---|---|---|---|"]
+def _columns(table: str, schema: pa.Schema) -> str:
+    lines = [
+        f"<!-- caption: Columns of the table {table}. -->",
+        "| column | type | unit | meaning |",
+        "|---|---|---|---|",
+    ]
     for field in schema:
         unit, meaning = (field.metadata[k].decode() for k in (b"unit", b"meaning"))
         meaning = meaning.replace("|", "\\|")
-        lines.append(f"| `{field.name}` | {field.type} | {unit} | {meaning} |")
+        lines.append(f"| `{field.name}` | {field.type} | {unit or '–'} | {meaning} |")
     return "\n".join(lines)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    lines = ["| status | runs | meaning |", "|---|---|---|"]
-    lines += [f"| {status} | {n} | {STATUSES[status]} |" for status, n in counts.items()]
+    lines = ["<!-- caption: How the runs ended. -->"]
+    lines += ["| status | runs | meaning |", "|---|---:|---|"]
+    lines += [f"| {status} | {n:,} | {STATUSES[status]} |" for status, n in counts.items()]
     return "\n".join(lines)
 
 
@@ -124,7 +143,8 @@ def render(card: Card, manifest: Mapping) -> str:
         The manifest of the store, without the card itself.
     """
     versions = "\n".join(
-        f"- {name}: {', '.join(values)}" for name, values in manifest["versions"].items()
+        f"- {VERSIONS.get(name, name)}: {', '.join(values)}"
+        for name, values in manifest["versions"].items()
     )
     thinning = Thinning.of(manifest)
     size = sum(about["bytes"] for about in manifest["files"].values()) / 1e6
@@ -144,8 +164,9 @@ configs:
 
 {card.what}
 
-{manifest["runs"]} runs of {manifest["programs"]} programs, {size:.1f} MB. Schema version
-{manifest["schema_version"]}, recipe {manifest["recipe"]}, contents `{manifest["digest"][:16]}`.
+{manifest["runs"]:,} runs of {manifest["programs"]:,} programs, {size:.1f} MB. Version
+{manifest["schema_version"]} of the schema, recipe {manifest["recipe"]} of the training code; the
+digest of the contents begins with `{manifest["digest"][:16]}`.
 
 ## How it was made
 
@@ -155,8 +176,9 @@ configs:
 {card.command}
 ```
 
-`plan.json` lists the specification of every run; a run's id is the sha256 of its specification.
-Missing values are NaN. After a run became non-finite its remaining snapshots are NaN.
+`plan.json` lists the specification of every run; a run's id is the first 16 hexadecimal digits of
+the sha256 of its specification. Missing values are NaN. After a run became non-finite its remaining
+snapshots are NaN.
 {"" if thinning is None else thinning.meaning}
 
 {versions}
@@ -170,7 +192,7 @@ Missing values are NaN. After a run became non-finite its remaining snapshots ar
 ```python
 from analysis_lib import load_corpus
 
-corpus = load_corpus()              # corpus.runs, corpus.epochs, corpus.layers
+corpus = load_corpus()  # corpus.runs, corpus.epochs, corpus.layers
 ```
 
 Any Parquet reader works, too. `manifest.json` holds the sha256 of every file;
@@ -185,8 +207,10 @@ the tables for machine-learning tools, `columns.csv` holds every column with its
 
 The traces, measurements of training runs, are under {LICENCE} (`LICENSE`). They hold no data of the
 programs. The data sets the programs train on are read from installed packages and keep their own
-terms. They are needed to train the programs again, not to read this corpus.
+terms. They are needed to train the programs again, not to read this corpus. The packages that hold
+them: {packages_of(manifest["sources"])}.
 
+<!-- caption: Data sets of the programs, and the terms under which they are shared. -->
 {sources_table(manifest["sources"])}
 
 ## Citation
@@ -197,13 +221,13 @@ terms. They are needed to train the programs again, not to read this corpus.
 
 ### runs
 
-{_columns(runs_schema())}
+{_columns("runs", runs_schema())}
 
 ### epochs (by program)
 
-{_columns(epochs_schema())}
+{_columns("epochs", epochs_schema())}
 
 ### layers (by program)
 
-{_columns(layers_schema())}
+{_columns("layers", layers_schema())}
 """

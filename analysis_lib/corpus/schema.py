@@ -34,7 +34,7 @@ SCHEMA_VERSION = 1
 
 STATUSES = {
     "ok": "trained to the end with finite losses",
-    "nonfinite": "a loss became NaN or infinite; later snapshots hold NaN",
+    "nonfinite": "a loss or a weight became NaN or infinite; later snapshots hold NaN",
     "raised": "the training code raised an exception",
     "crashed": "the process died by a signal or left with an exit code",
     "cpu_limit": "the process used up its CPU seconds",

@@ -69,7 +69,7 @@ def build_model(
         ranges=healthy_ranges(traces.values[healthy]),
         reference=Reference.of(traces.runs.loc[chosen, names], traces.values, chosen),
         about={
-            "corpus": str((corpus.manifest or {}).get("seal", "")),
+            "corpus": str((corpus.manifest or {}).get("digest", "")),
             "programs": int(traces.runs["program"].nunique()),
             "runs": len(traces.runs),
             "held_out_groups": folds,

@@ -67,7 +67,7 @@ class DiagnosisModel:
     ranges : HealthyRanges
     reference : Reference
     about : dict
-        What the model was made from and how it was judged: ``corpus`` (the manifest's seal),
+        What the model was made from and how it was judged: ``corpus`` (the digest of its contents),
         ``programs``, ``runs``, ``held_out_groups``, and tables (lists of rows) ``scores``,
         ``by_class``, ``reliability``, ``abstention``, ``instability`` and ``check``.
     """

@@ -16,6 +16,7 @@ from analysis_lib.book_tables import number_tables, offer_tables, open_figures
 from analysis_lib.channels import CHANNELS
 from analysis_lib.errors import InputError
 from analysis_lib.faults import list_operators
+from analysis_lib.flags import DEFAULT_COLUMNS
 from analysis_lib.notebooks import Project, plan, run
 
 TOC = "format: jb-book\nroot: index\nchapters:\n- file: notebooks/01_a\n- file: run_record\n"
@@ -162,16 +163,20 @@ def test_what_the_library_says_is_on_the_generated_pages(project):
     assert "took 5 minutes" in (staged / "generated" / "times.md").read_text()
     (project.root / "book" / "glossary.md").write_text("")
     (project.root / "CHANGELOG.md").write_text("# Changelog\n")
-    card = "---\nlicense: x\n---\n\n# Card\n\n| a |\n|---|\n| b |\n"
+    card = "---\nlicense: x\n---\n\n# Card\n\nAll of it.\n\n| a |\n|---|\n| `b<=2` | <= 2^2 |\n"
     (project.root / "data" / "dynfault-torch").mkdir()
     (project.root / "data" / "dynfault-torch" / "README.md").write_text(card)
     generated(project.root, record, staged)
     assert (staged / "changelog.md").read_text() == "# Changelog\n"
-    assert (staged / "data_card.md").read_text() == "# Card\n\n| a |\n|---|\n| b |\n"
+    page = "# Data card\n\n**Card.** All of it.\n\n| a |\n|---|\n| `b<=2` | ≤ 2² |\n"
+    assert (staged / "data_card.md").read_text() == page
     operators = (staged / "generated" / "operators.md").read_text()
     assert all(operators.count(f"| `{o.id}` |") == 1 for o in list_operators())
     channels = (staged / "generated" / "channels.md").read_text()
     assert all(f"| `{name}` |" in channels for name in CHANNELS)
+    assert "dᵀHd / (2 \\|gᵀd\\|)" in channels and "‖(Hv)ₗ‖ / ‖vₗ‖" in channels
+    assert not re.search(r"[dgv]'|\^2|<=|\+-|\|\|", channels)
+    assert f"DEFault has {len(DEFAULT_COLUMNS)} columns" in channels
 
 
 def test_plain_tables_are_numbered_under_their_heading():
@@ -187,6 +192,11 @@ def test_plain_tables_are_numbered_under_their_heading():
         "tab-index-a-b-c-2",
     ]
     assert text.count("```{table} A `b`, c\n") == 2 and text.endswith(f"{rows}```\n")
+    said = "<!-- caption: What `a` is. -->"
+    for between in ("\n", "\n\n"):
+        text, _ = number_tables(f"## A `b`, c\n\n{said}{between}{rows}", "index")
+        assert text.endswith(f"```{{table}} What `a` is.\n:name: tab-index-a-b-c\n\n{rows}```\n")
+    assert number_tables(f"{said}\n\nNo table.\n", "index")[0] == f"{said}\n\nNo table.\n"
 
 
 def test_numbered_tables_of_pages_are_offered_as_they_read(tmp_path):
@@ -229,11 +239,16 @@ def test_the_run_record_says_what_was_run(project):
     record = executed(project)
     record["corpus"] = {"data/x/manifest.json": "ab12"}
     page = run_record(record)
-    assert "profile `full`; its notebooks took 1 seconds" in page
-    assert "| 01_a | `rows` | `3` |" in page
-    assert "| `data/x/manifest.json` | `ab12` |" in page
-    assert "| [01_a](notebooks/01_a.ipynb) | 2026-01-01 00:00 | 1 | not under git |" in page
+    assert "profile `full`; its notebooks took 0 minutes" in page
+    assert "| `rows` | `3` | – | [](notebooks/01_a.ipynb) |" in page
+    assert "- `data/x/manifest.json`: `ab12`" in page
+    assert "| [](notebooks/01_a.ipynb) | 0.0 | 2026-01-01 00:00 | not under git |" in page
     assert "No corpus manifest" in run_record(record | {"corpus": {}})
+    notebook = nbformat.read(project.sources / "01_a.ipynb", 4)
+    notebook.cells[1].metadata["tags"] = ["parameters"]
+    notebook.cells[1].source += "  # how many [1..9]"
+    nbformat.write(notebook, project.sources / "01_a.ipynb")
+    assert "| `rows` | `3` | how many |" in run_record(record, project.sources)
 
 
 def test_every_public_module_is_on_a_page_of_the_library():

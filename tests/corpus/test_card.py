@@ -9,11 +9,13 @@ import yaml
 from corpus_kit import CATEGORIES, PROGRAMS, journal_of, plan_of, store_of
 
 from analysis_lib import ROOT, list_programs
-from analysis_lib.corpus.card import Card
+from analysis_lib.corpus.card import Card, columns_table, render
 from analysis_lib.corpus.licences import SOURCES
-from analysis_lib.corpus.load import load_corpus
-from analysis_lib.corpus.publish import publish
+from analysis_lib.corpus.load import DEFAULT, load_corpus, read_manifest
+from analysis_lib.corpus.publish import TEXTS, describe_store, publish
 from analysis_lib.corpus.schema import epochs_schema, layers_schema, runs_schema
+from analysis_lib.corpus.verify import verify_store
+from analysis_lib.errors import InputError
 from analysis_lib.labels import label_runs
 
 SCHEMAS = {"runs": runs_schema(), "epochs": epochs_schema(), "layers": layers_schema()}
@@ -95,7 +97,7 @@ def test_every_program_has_a_source_with_terms():
 def test_card_names_licences_and_citation(store):
     card = (store / "README.md").read_text()
     assert "license: cc-by-4.0\n" in card
-    assert "| made up | | not recorded" in card
+    assert "| made up | not recorded: ask whoever made it | – |" in card
     assert "arXiv:2606.26492" in card
     assert "Attribution 4.0 International" in (store / "LICENSE").read_text()
 
@@ -107,3 +109,42 @@ def test_citation_agrees_with_that_of_the_project(store):
     for name in ("version", "date-released", "authors", "references"):
         assert ours[name] == project[name], name
     assert Card().version in Card().citation
+
+
+def contents(store):
+    return {p.relative_to(store).as_posix(): p.read_bytes() for p in store.rglob("*.*")}
+
+
+def test_a_store_is_described_anew_without_its_tables(tmp_path):
+    store = store_of(tmp_path, plan_of(["alpha"], ["healthy"], seeds=3))
+    before, manifest = contents(store), read_manifest(store)
+    assert describe_store(store) == manifest and contents(store) == before
+
+    described = describe_store(store, card=Card(limits="Only one program."))
+    assert described == read_manifest(store) and described["seal"] != manifest["seal"]
+    assert {n for n, b in contents(store).items() if b != before[n]} == {
+        "README.md",
+        "croissant.json",
+        "manifest.json",
+    }
+    assert "Only one program." in (store / "README.md").read_text()
+    assert all(described[name] == manifest[name] for name in ("digest", "versions", "runs"))
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_the_shipped_corpus_is_described_as_the_library_would():
+    """Otherwise write its texts anew: python -m analysis_lib corpus describe."""
+    manifest = read_manifest(DEFAULT)
+    tables = {name: about for name, about in manifest["files"].items() if name not in TEXTS}
+    assert (DEFAULT / "columns.csv").read_text() == columns_table()
+    assert (DEFAULT / "README.md").read_text() == render(Card(), manifest | {"files": tables})
+
+
+def test_describing_hides_no_damage(tmp_path):
+    store = store_of(tmp_path, plan_of(["alpha"], ["healthy"], seeds=3))
+    (store / "plan.json").write_text("[]")
+    describe_store(store)
+    checks = verify_store(store).set_index("code")
+    assert "plan.json is damaged or altered" in checks.loc["C01", "detail"]
+    with pytest.raises(InputError, match="no corpus at"):
+        describe_store(tmp_path / "none")

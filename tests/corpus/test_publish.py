@@ -11,6 +11,7 @@ import pytest
 from corpus_kit import CATEGORIES, PROGRAMS, journal_of, label, plan_of, row_of
 
 from analysis_lib.channels import CHANNELS, LAYER_CHANNELS
+from analysis_lib.corpus import schema
 from analysis_lib.corpus.card import Card
 from analysis_lib.corpus.load import file_digest, load_corpus
 from analysis_lib.corpus.publish import publish
@@ -241,3 +242,11 @@ def test_without_atomic_exchange_the_store_is_replaced_too(journal, tmp_path, mo
     assert publish(journal, tmp_path / "s", **OPTIONS)["runs"] == 30
     assert verify_store(tmp_path / "s")["ok"].all()
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_the_digest_is_of_values_not_of_what_is_said_of_them(journal, tmp_path, monkeypatch):
+    first = publish(journal, tmp_path / "s", **OPTIONS)
+    monkeypatch.setitem(schema._RUNS, "reason", (pa.string(), "", "in other words"))
+    second = publish(journal, tmp_path / "t", **OPTIONS)
+    assert "in other words" in (tmp_path / "t" / "columns.csv").read_text()
+    assert second["digest"] == first["digest"] and second["seal"] != first["seal"]

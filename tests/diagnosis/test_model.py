@@ -38,7 +38,7 @@ def small(corpus):
 
 def test_it_was_made_from_the_shipped_corpus(model):
     """Otherwise make it anew: python -m analysis_lib diagnosis-model."""
-    assert model.about["corpus"] == read_manifest(DEFAULT)["seal"]
+    assert model.about["corpus"] == read_manifest(DEFAULT)["digest"]
 
 
 def test_it_gives_the_probabilities_it_was_saved_with(model, corpus):
