@@ -68,7 +68,7 @@ def test_the_gap_over_windows(scores):
     assert list(first.get_ydata()) == [0.5, 0.6, 0.7] and list(second.get_xdata()) == [0, 1, 5]
     assert first.get_color() == plots.STRATEGY_COLORS["E1"]
     assert list(chance.get_ydata()) == [0.25, 0.25]
-    assert labels(ax) == ["E1 rows", "E4 programs", "chance"]
+    assert labels(ax) == ["E1 runs", "E4 programs", "chance"]
     assert len(ax.collections) == 2
     assert first.get_marker() != second.get_marker()
 
@@ -82,7 +82,7 @@ def test_gap_bars_show_scores_and_asymmetric_intervals(scores):
         (0.3, 0.45),
         (0.6, 0.75),
     ]
-    assert labels(ax) == ["E1 rows", "E4 programs"]
+    assert labels(ax) == ["E1 runs", "E4 programs"]
 
 
 def test_the_recall_matrix_writes_its_cells():

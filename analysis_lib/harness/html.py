@@ -31,7 +31,7 @@ COLORS = {
     "E6": "#888888",
 }
 NAMES = {
-    "E1": "E1 rows",
+    "E1": "E1 runs",
     "E2": "E2 configurations",
     "E2bal": "E2 even mixes",
     "E4": "E4 programs",

@@ -1,6 +1,6 @@
 """From a table to a gap report.
 
-Strategies that are always scored: E1 (random rows), E4 (unseen programs); with ``configuration``
+Strategies that are always scored: E1 (random runs), E4 (unseen programs); with ``configuration``
 E2 (unseen configurations of seen programs); where class mixes differ, E2 and E4 with the mixes of
 training evened out; with ``family`` and ``operator`` E5 and E6. See
 :mod:`analysis_lib.evaluation.splits` and :mod:`analysis_lib.evaluation.gap` for what they mean.

@@ -14,7 +14,7 @@ MACRO = "program_macro_recall"
 LEGEND = {
     "program-macro recall": "mean over programs of the mean recall of their classes",
     "pooled balanced accuracy": "mean over classes of the recall of all runs together",
-    "E1, E2, E4": "tested on random rows, on whole configurations, on whole programs held out",
+    "E1, E2, E4": "tested on random runs, on whole configurations, on whole programs held out",
     "E2bal, E4bal": "the same on even class mixes; left out where mixes are even anyway",
     "low, high": "95 % interval over programs; wide: allowing for other training programs, too",
     "p_value": "of no difference, by flipping signs of whole programs; it can disagree with an "
@@ -58,7 +58,7 @@ def _level(report: "GapReport", guess: float) -> str:
             f"{_between(scores.loc['E2'], MACRO)} on new configurations of seen programs (E2), "
         )
     return (
-        f"Program-macro recall is {_between(scores.loc['E1'], MACRO)} on random rows (E1), {middle}"
+        f"Program-macro recall is {_between(scores.loc['E1'], MACRO)} on random runs (E1), {middle}"
         f"{_between(scores.loc['E4'], MACRO)} on unseen programs (E4); guessing scores {guess:.3f}."
     )
 

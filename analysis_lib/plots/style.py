@@ -83,7 +83,7 @@ STRATEGY_HATCHES = {
 """Hatch of each evaluation strategy, for bars."""
 
 STRATEGY_NAMES = {
-    "E1": "E1 rows",
+    "E1": "E1 runs",
     "E2": "E2 configurations",
     "E2bal": "E2 even mixes",
     "E3": "E3 one program alone",
