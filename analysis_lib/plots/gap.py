@@ -110,7 +110,8 @@ def plot_gap_bars(
         )
         if error is not None:
             _, caps, (whiskers,) = bars.errorbar.lines
-            plt.setp([*caps, whiskers], path_effects=halo(3.5))
+            plt.setp(whiskers, path_effects=halo(3.5))
+            plt.setp(caps, zorder=4)
     if published_gap is not None:
         first = scores[scores["strategy"] == "E1"].set_index(by)["score"].reindex(groups)
         left, right = np.arange(len(groups)) - 0.45, np.arange(len(groups)) + 0.45

@@ -81,7 +81,8 @@ def plot_waterfall(
         _, caps, (whisker,) = ax.errorbar(
             place, row.end, yerr=error, color="0.2", capsize=4, linewidth=1.4
         )
-        plt.setp([*caps, whisker], path_effects=halo(3.5))
+        plt.setp(whisker, path_effects=halo(3.5))
+        plt.setp(caps, zorder=4)
         highest = max(top, row.end + row.estimate - row.low)
         ax.annotate(f"{row.estimate:z.3f}", (place, highest), (0, 3), **_ABOVE)
         ax.plot([place - 0.65, place - 0.35], [row.start] * 2, color="0.5", linewidth=0.8)
